@@ -1,0 +1,180 @@
+//! The system of record: SQLite or PostgreSQL behind one interface.
+//!
+//! Writing goes through [`Store::commit`] alone (one transaction per round of the engine, fenced by the
+//! leader's epoch); tokens and join codes are rows of their own. Reading never goes through the engine.
+//! Both stores pass one conformance suite, `orchestrator/tests/store_conformance.rs`.
+
+use async_trait::async_trait;
+use mesh_core::{Change, Existing, JobRecord, RetryTask, Snapshot};
+use mesh_schemas::{
+    AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
+    api::{AttemptView, EventView, JobView, Scope, TaskView},
+    attempt::JobState,
+};
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or broke off: whether a commit took effect is unknown.
+    #[error("the database is out of reach while {doing}")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// Another orchestrator leads: nothing was written.
+    #[error("another orchestrator leads; this one's epoch {mine} is over")]
+    NotLeader {
+        /// The epoch that is over.
+        mine: u64,
+    },
+    /// What is stored cannot be understood: newer software wrote it, or it is damaged.
+    #[error("the database holds {what} that this version cannot read")]
+    Unreadable {
+        /// Which row.
+        what: String,
+    },
+}
+
+/// One round of the engine.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// The leader's own epoch; another one in the database refuses the round.
+    pub leader: u64,
+    /// All of it or nothing, in this order; later changes of a row override earlier ones.
+    pub changes: &'a [Change],
+    /// The position in the stream NODE_EVENT up to which the changes speak; absent to leave it.
+    pub position: Option<u64>,
+}
+
+/// What a round became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The last number of the event log.
+    pub event_seq: u64,
+}
+
+/// Which jobs to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only this project.
+    pub project: Option<String>,
+    /// Only this state.
+    pub state: Option<JobState>,
+    /// Only jobs older than this one (its id sorts by time).
+    pub before: Option<JobId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Which events to list, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only after this number.
+    pub after: u64,
+    /// Only of this job.
+    pub job: Option<JobId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A token as stored; the secret is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Which.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it holds.
+    pub expires_at: Timestamp,
+}
+
+/// What the database is asked for and told. Every method is one transaction.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// `sqlite` or `postgres`.
+    fn kind(&self) -> &'static str;
+
+    /// Takes the lead: the next leader's epoch, larger than any before. Older leaders are refused from
+    /// now on.
+    async fn take_lead(&self) -> Result<u64, StoreError>;
+
+    /// All that is live, and the position in the stream.
+    async fn load(&self) -> Result<(Snapshot, u64), StoreError>;
+
+    /// Writes a round, durable when this returns.
+    async fn commit(&self, round: Round<'_>) -> Result<Committed, StoreError>;
+
+    /// The jobs that have these idempotency keys, in order of the keys.
+    async fn by_idempotency_keys(&self, keys: &[String])
+    -> Result<Vec<Option<Existing>>, StoreError>;
+
+    /// The states of these jobs; missing ones are left out.
+    async fn job_states(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
+
+    /// A whole job.
+    async fn job(&self, job: JobId) -> Result<Option<JobRecord>, StoreError>;
+
+    /// A page of jobs.
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, StoreError>;
+
+    /// Tasks of a job with an index of at least `from`, by index, fresh ones included.
+    async fn tasks(
+        &self,
+        job: &JobRecord,
+        state: Option<TaskState>,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<TaskView>, StoreError>;
+
+    /// All attempts of a task, by epoch.
+    async fn attempts(&self, job: &JobRecord, task: u32) -> Result<Vec<AttemptView>, StoreError>;
+
+    /// Failed, cancelled and quarantined tasks of a job that have a row.
+    async fn retryable(&self, job: JobId) -> Result<Vec<RetryTask>, StoreError>;
+
+    /// Events, oldest first.
+    async fn events(&self, filter: &EventFilter) -> Result<Vec<EventView>, StoreError>;
+
+    /// The node of an attempt's row; `None` when there is no such attempt.
+    async fn attempt_node(&self, attempt: AttemptKey) -> Result<Option<NodeId>, StoreError>;
+
+    /// The last epoch of a task; `None` when it was never leased.
+    async fn last_epoch(&self, job: JobId, task: u32) -> Result<Option<Epoch>, StoreError>;
+
+    /// Keeps a token.
+    async fn insert_token(&self, token: &TokenRow) -> Result<(), StoreError>;
+
+    /// The token with this hash, expired ones included.
+    async fn token_by_hash(&self, secret_hash: [u8; 32]) -> Result<Option<TokenRow>, StoreError>;
+
+    /// All tokens, oldest first.
+    async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
+
+    /// Forgets a token; false when it was not there.
+    async fn delete_token(&self, token: TokenId) -> Result<bool, StoreError>;
+
+    /// Keeps a join code's hash.
+    async fn insert_join_code(
+        &self,
+        code_hash: [u8; 32],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Uses a join code up: true exactly once, and only before it expires.
+    async fn use_join_code(
+        &self,
+        code_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Answers when the database does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
