@@ -125,7 +125,7 @@ mod tests {
     fn hostile_texts_get_one_code_each() {
         let deep_json = format!("{{\"command\":{}", "[".repeat(100_000));
         let deep_yaml = format!("command: {}", "[".repeat(100_000));
-        let laughs = "a: &a [x]\ncommand: [*a, *a]\n".to_owned();
+        let laughs = "command: [&a x, *a, *a]\n".to_owned();
         let large = "#".repeat(SPEC_BYTES_MAX + 1);
         for (text, code) in [
             (deep_json.as_bytes(), ErrorCode::TooDeep),
