@@ -1,0 +1,1 @@
+//! What only Linux has: reaping with usage, process trees through `/proc`, cgroups, signals.
