@@ -1,0 +1,74 @@
+//! Ctrl-C and SIGTERM as a token that every service drains on.
+
+use tokio_util::sync::CancellationToken;
+
+/// The exit code of a process that was told twice to stop.
+const IMPATIENT_EXIT: i32 = 130;
+
+/// A token that SIGINT or SIGTERM cancels; a second signal ends the process at once with code 130.
+/// Call it once, inside the runtime.
+///
+/// # Panics
+/// When the system refuses signal handlers, which happens only outside a runtime with IO enabled.
+pub fn token() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    let mut signals = Signals::listen();
+    let watch = async move {
+        signals.next().await;
+        tracing::info!("Told to stop; draining");
+        cancelled.cancel();
+        signals.next().await;
+        tracing::warn!("Told twice to stop; ending without draining");
+        leave();
+    };
+    #[expect(clippy::disallowed_methods, reason = "it lives as long as the process, by design")]
+    drop(tokio::spawn(watch));
+    token
+}
+
+#[expect(clippy::exit, reason = "the person at the keyboard asked for it twice")]
+fn leave() -> ! {
+    std::process::exit(IMPATIENT_EXIT)
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).expect("token() is called inside a runtime with IO");
+        Self {
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+        }
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
