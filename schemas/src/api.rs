@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attempt::{AttemptKey, EndClass, Epoch, JobState, TaskState, words},
     id::{JobId, NodeId, TokenId, UploadId},
-    manifest::{Manifest, ManifestRef, ManifestSummary, StreamName, TimeMark},
+    manifest::{Manifest, ManifestRef, ManifestSummary, PackRef, StreamName, TimeMark},
     message::{Capacity, Enforcement, Load, ObjectPut, ObjectUrl, Usage},
     quantity::Span,
     spec::JobSpec,
@@ -404,6 +404,16 @@ pub struct UploadUrls {
     pub upload: UploadId,
     /// In the order asked.
     pub urls: Vec<ObjectUrl>,
+}
+
+/// Asks whether shipped objects are in the store, with these lengths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadCheck {
+    /// The upload they belong to.
+    pub upload: UploadId,
+    /// What to look for.
+    pub objects: Vec<PackRef>,
 }
 
 /// What a task has stored, and where to fetch it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     attempt::AttemptKey,
-    id::{NodeId, UploadId},
+    id::{JobId, NodeId, UploadId},
 };
 
 /// Orchestrator to one node: [`crate::message::NodeCommands`]. Core NATS, sent again until it shows.
@@ -93,6 +93,16 @@ pub const NODE_EVENT: StreamSpec = StreamSpec {
 /// Key prefix of an attempt's objects: `a/<job>/<task>/<epoch>/`.
 pub fn attempt_prefix(attempt: AttemptKey) -> String {
     format!("a/{}/{}/{}/", attempt.job, attempt.task, attempt.epoch)
+}
+
+/// Key prefix of all attempts of a job.
+pub fn job_prefix(job: JobId) -> String {
+    format!("a/{job}/")
+}
+
+/// The upload that a key `u/<upload>/…` belongs to.
+pub fn upload_of(key: &str) -> Option<UploadId> {
+    key.strip_prefix("u/")?.split('/').next()?.parse().ok()
 }
 
 /// Key prefix of a shipped input's objects: `u/<upload>/`.

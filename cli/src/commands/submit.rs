@@ -1,0 +1,94 @@
+//! `mesh submit`: hand a job over; it is durable when its id is printed.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use mesh_schemas::{ErrorCode, JobSpec, Problem, api::Submitted};
+
+use super::{spec_flags::SpecFlags, wait};
+use crate::{
+    Outcome,
+    args::{Format, Global},
+    client::{Client, is_passing},
+    context, objects, output,
+};
+
+/// Submit a job: a file, or a command with flags.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mesh submit -- echo hello
+  mesh submit job.yaml --wait
+  mesh submit --array 0-99999 --cpu 0.5 -- sh -c 'work $MESH_TASK_INDEX'
+  mesh submit --array-file urls.txt -- sh -c 'fetch \"$MESH_ITEM\"'
+  mesh submit --dir . --keep 'target/release/app' --retry lost=5 -- cargo build --release
+
+Fields of a job file: name project command env workdir labels resources priority timeouts retries
+array outputs checkpoint upload after input idempotency_key (see schemas/json/job-spec.schema.json)")]
+pub(crate) struct Args {
+    /// Job file, YAML or JSON; `-` is standard input.
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    flags: SpecFlags,
+    /// Ship this directory as the tasks' input, honouring .gitignore.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Wait for the end; exit with 1 unless it succeeded.
+    #[arg(long)]
+    wait: bool,
+    /// The command, after `--`.
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
+    let mut spec = args.flags.spec(args.file.as_deref(), &args.command)?;
+    let client = context::client(global)?;
+    if let Some(dir) = &args.dir {
+        spec.input = Some(objects::ship(&client, dir).await?);
+    }
+    let submitted = submit(&client, &spec).await?;
+    if args.wait {
+        return wait::until_finished(&client, global, submitted.job).await;
+    }
+    match global.output {
+        Format::Json => output::json(&submitted),
+        Format::Quiet => output::line(submitted.job),
+        Format::Table => {
+            output::line(submitted.job);
+            let new = if submitted.created { "accepted" } else { "was there already" };
+            output::note(format!("{new}: {} task(s), trace {}", submitted.tasks, submitted.trace_id));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Submits, again and again while the server is out of reach: the idempotency key makes that safe.
+/// Ctrl-C meanwhile says what is known.
+pub(crate) async fn submit(client: &Client, spec: &JobSpec) -> Result<Submitted, Problem> {
+    let key = spec.idempotency_key.clone().unwrap_or_default();
+    tokio::select! {
+        submitted = submit_patiently(client, spec) => submitted,
+        _ = tokio::signal::ctrl_c() => Err(Problem::new(
+            ErrorCode::Timeout,
+            "interrupted; whether the job was accepted is not known",
+        )
+        .hint(format!("submit it again with --key {key}: that never makes two"))),
+    }
+}
+
+async fn submit_patiently(client: &Client, spec: &JobSpec) -> Result<Submitted, Problem> {
+    const TRIES: u32 = 20;
+    let mut tried = 0;
+    loop {
+        match client.post("/jobs", spec).await {
+            Err(problem) if is_passing(&problem) && tried < TRIES => {
+                tried += 1;
+                if tried == 1 {
+                    output::note(format!("{}; trying again …", problem.detail));
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            result => return result,
+        }
+    }
+}

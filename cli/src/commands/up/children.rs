@@ -1,0 +1,196 @@
+//! The processes of a cluster: started in order, restarted when they die, stopped in reverse order.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use mesh_schemas::{ErrorCode, Problem, api::ServerInfo};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Child;
+use tokio_util::sync::CancellationToken;
+
+use crate::{client::Client, context::io, output};
+
+/// Waits between restarts of a part that keeps dying.
+const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
+const RESTART_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A part that lived this long has recovered.
+const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+/// Longest wait for the API to answer after the start.
+const READY_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait for a part to stop by itself. A node may be draining for as long as it was told.
+const STOP_WAIT: Duration = Duration::from_secs(60);
+/// How often the parts are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A program with its arguments and the file that takes its output.
+#[derive(Debug)]
+pub(super) struct Part {
+    name: String,
+    command: Command,
+    log: PathBuf,
+}
+
+impl Part {
+    pub(super) fn new(name: impl Into<String>, command: Command, log: PathBuf) -> Self {
+        Self { name: name.into(), command, log }
+    }
+
+    fn spawn(&mut self) -> Result<Child, Problem> {
+        use std::os::unix::process::CommandExt as _;
+        let failed = |error| io("start", self.name.as_ref(), &error);
+        let log = File::options().create(true).append(true).open(&self.log).map_err(failed)?;
+        let log_too = log.try_clone().map_err(failed)?;
+        // A group of its own: Ctrl-C reaches `mesh up` alone, which then stops the parts in order.
+        self.command.stdin(Stdio::null()).stdout(log).stderr(log_too).process_group(0);
+        // Also the owner's PATH for jobs is in the node's file, not in this environment.
+        self.command.env_remove("MESH_JOIN_CODE").env_remove("MESH_TOKEN");
+        let std_command = std::mem::replace(&mut self.command, Command::new("true"));
+        let mut command = tokio::process::Command::from(std_command);
+        let child = command.spawn();
+        self.command = command.into_std();
+        child.map_err(failed)
+    }
+}
+
+struct Running {
+    part: Part,
+    child: Option<Child>,
+    started: Instant,
+    wait: Duration,
+}
+
+impl Running {
+    fn pid(&self) -> Option<u32> {
+        self.child.as_ref()?.id()
+    }
+}
+
+/// The processes, in the order of their start.
+pub(super) struct Children {
+    running: Vec<Running>,
+    pids_file: PathBuf,
+}
+
+impl Children {
+    pub(super) const fn new(pids_file: PathBuf) -> Self {
+        Self { running: Vec::new(), pids_file }
+    }
+
+    /// Starts a part.
+    pub(super) async fn start(&mut self, mut part: Part) -> Result<(), Problem> {
+        let child = part.spawn()?;
+        self.running.push(Running {
+            part,
+            child: Some(child),
+            started: Instant::now(),
+            wait: RESTART_WAIT_MIN,
+        });
+        self.write_pids();
+        Ok(())
+    }
+
+    /// Waits until the API answers and all it stands on is there, restarting parts meanwhile.
+    pub(super) async fn until_ready(&mut self, client: &Client) -> Result<(), Problem> {
+        let begun = Instant::now();
+        loop {
+            self.look();
+            let answer = client.get::<ServerInfo>("/info").await;
+            match answer {
+                Ok(info) if info.store_ok && info.bus_ok && info.objects_ok => return Ok(()),
+                Ok(_) | Err(_) if begun.elapsed() < READY_WAIT => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Ok(info) => {
+                    return Err(not_ready(format!(
+                        "database {}, NATS {}, object store {}",
+                        info.store_ok, info.bus_ok, info.objects_ok
+                    )));
+                }
+                Err(problem) => return Err(not_ready(problem.detail)),
+            }
+        }
+    }
+
+    /// Restarts what dies until told to stop.
+    pub(super) async fn mind_until(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.look();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Reaps and restarts, each part with growing waits.
+    fn look(&mut self) {
+        let mut changed = false;
+        for running in &mut self.running {
+            if let Some(child) = &mut running.child {
+                let Ok(Some(status)) = child.try_wait() else { continue };
+                output::note(format!("{} ended ({status}); starting it again", running.part.name));
+                if running.started.elapsed() > HEALTHY_AFTER {
+                    running.wait = RESTART_WAIT_MIN;
+                }
+                running.child = None;
+                running.started = Instant::now();
+            } else if running.started.elapsed() >= running.wait {
+                match running.part.spawn() {
+                    Ok(child) => running.child = Some(child),
+                    Err(problem) => output::print_problem(&problem),
+                }
+                running.started = Instant::now();
+                running.wait = (running.wait * 2).min(RESTART_WAIT_MAX);
+                changed = true;
+            }
+        }
+        if changed {
+            self.write_pids();
+        }
+    }
+
+    /// For people and tests that want to look at or kill a part.
+    fn write_pids(&self) {
+        let pid = |running: &Running| Some((running.part.name.clone(), running.pid()?));
+        let pids: BTreeMap<String, u32> = self.running.iter().filter_map(pid).collect();
+        let text = serde_json::to_vec_pretty(&pids).unwrap_or_default();
+        if let Err(error) = std::fs::write(&self.pids_file, text) {
+            output::note(io("write", &self.pids_file, &error).detail);
+        }
+    }
+
+    /// Asks each part to stop, last first, and kills what does not. Nodes drain side by side.
+    pub(super) async fn stop_all(&mut self) {
+        let (nodes, rest): (Vec<_>, Vec<_>) =
+            self.running.drain(..).partition(|running| running.part.name.starts_with("node-"));
+        futures::future::join_all(nodes.into_iter().map(stop)).await;
+        for running in rest.into_iter().rev() {
+            stop(running).await;
+        }
+        // Nothing to look at any more.
+        let _ = std::fs::remove_file(&self.pids_file);
+    }
+}
+
+async fn stop(mut running: Running) {
+    let Some(child) = &mut running.child else { return };
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may just have ended by itself.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if tokio::time::timeout(STOP_WAIT, child.wait()).await.is_err() {
+        output::note(format!("{} did not stop; killing it", running.part.name));
+        let _ = child.kill().await;
+    }
+}
+
+fn not_ready(why: String) -> Problem {
+    Problem::new(ErrorCode::Timeout, format!("the cluster did not become ready: {why}"))
+        .hint("the logs of the parts lie in the data directory")
+}

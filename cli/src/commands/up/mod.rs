@@ -1,0 +1,165 @@
+//! `mesh up`: a whole cluster on one machine, each part a process of its own, its data in one directory.
+//!
+//! Starts nats-server, the embedded object store, the orchestrator and nodes in this order, restarts
+//! whatever dies, and stops all of it in the reverse order at Ctrl-C. Nothing in it is anonymous.
+
+mod children;
+mod configs;
+mod layout;
+mod nodes;
+mod ports;
+mod secrets;
+mod tools;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
+
+use mesh_schemas::{Cpu, ErrorCode, Problem, Span};
+
+use self::{children::Children, layout::Layout, ports::Ports, secrets::Secrets};
+pub(crate) use tools::binary;
+
+use crate::{Outcome, client::Client, context::Context, output};
+
+/// Start a whole cluster on this machine and keep it up until Ctrl-C.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mesh up                                       data in ./.deskmesh, one node, loopback only
+  mesh up --nodes 3 --cpu 2                     three nodes of two processors each
+  mesh up --listen 0.0.0.0:7700 --host desk-1   other machines may join; makes TLS certificates
+  mesh up --database postgres://mesh@db/mesh --database-password-file pw")]
+pub(crate) struct Args {
+    /// Where everything lies; made when missing.
+    #[arg(long, default_value = ".deskmesh", env = "MESH_DATA", value_name = "DIR")]
+    data: PathBuf,
+    /// Where the API listens; port 0 takes a free one. Beyond loopback everything speaks TLS.
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Name or address by which other machines reach this one; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+    /// Nodes to run on this machine.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    nodes: u16,
+    /// Processors that each node offers; all when not given.
+    #[arg(long, value_name = "N")]
+    cpu: Option<Cpu>,
+    /// Use this database instead of SQLite in the data directory.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// File with the database's password.
+    #[arg(long, value_name = "FILE", requires = "database")]
+    database_password_file: Option<PathBuf>,
+    /// Use this S3-compatible store instead of the embedded one.
+    #[arg(long, value_name = "URL", requires = "objects_credentials")]
+    objects_endpoint: Option<String>,
+    /// JSON file with access_key and secret_key of that store.
+    #[arg(long, value_name = "FILE", requires = "objects_endpoint")]
+    objects_credentials: Option<PathBuf>,
+    /// The bucket.
+    #[arg(long, default_value = "deskmesh", value_name = "NAME")]
+    objects_bucket: String,
+    /// How long a lease lasts without a sign of life of its node.
+    #[arg(long, value_name = "TIME")]
+    lease_ttl: Option<Span>,
+    /// How long running tasks may go on when a node is told to stop.
+    #[arg(long, default_value = "30s", value_name = "TIME")]
+    drain_timeout: Span,
+    /// Do not make this the cluster that later commands talk to.
+    #[arg(long)]
+    no_context: bool,
+}
+
+impl Args {
+    /// Other machines may reach it.
+    fn is_public(&self) -> bool {
+        !self.listen.ip().is_loopback()
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let begun = Instant::now();
+    if args.is_public() && args.host.is_empty() {
+        return Err(Problem::new(
+            ErrorCode::InsecureBind,
+            format!("{} is reachable by others, but no name of this machine was given", args.listen),
+        )
+        .hint("pass --host NAME, which goes into the TLS certificates"));
+    }
+    let layout = Layout::open(&args.data)?;
+    let secrets = Secrets::load_or_make(&layout, &args)?;
+    let ports = Ports::load_or_choose(&layout, &args)?;
+    configs::write_all(&layout, &args, &ports, &secrets)?;
+    let mut children = Children::new(layout.pids_file());
+    let outcome = serve(&args, &layout, &ports, &secrets, &mut children, begun).await;
+    output::note("stopping …");
+    children.stop_all().await;
+    outcome
+}
+
+async fn serve(
+    args: &Args,
+    layout: &Layout,
+    ports: &Ports,
+    secrets: &Secrets,
+    children: &mut Children,
+    begun: Instant,
+) -> Outcome {
+    let stop = mesh_fabric::shutdown::token();
+    let starting = start(args, layout, ports, secrets, children);
+    tokio::select! {
+        started = starting => started?,
+        () = stop.cancelled() => return Ok(ExitCode::from(130)),
+    }
+    announce(args, layout, ports, secrets, begun)?;
+    children.mind_until(&stop).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(
+    args: &Args,
+    layout: &Layout,
+    ports: &Ports,
+    secrets: &Secrets,
+    children: &mut Children,
+) -> Result<(), Problem> {
+    children.start(tools::nats_server(layout)?).await?;
+    if args.objects_endpoint.is_none() {
+        children.start(tools::mesh_store(layout, args, ports)?).await?;
+    }
+    children.start(tools::orchestrator(layout)?).await?;
+    let client = client(layout, ports, secrets)?;
+    children.until_ready(&client).await?;
+    for number in 1..=args.nodes {
+        nodes::join_if_new(&client, layout, args, ports, number).await?;
+        children.start(tools::node(layout, number)?).await?;
+    }
+    nodes::until_online(&client, args.nodes).await
+}
+
+fn client(layout: &Layout, ports: &Ports, secrets: &Secrets) -> Result<Client, Problem> {
+    let ca = secrets.tls.then(|| crate::context::read_text(&layout.ca_file())).transpose()?;
+    Client::new(&ports.server_url(secrets.tls), secrets.admin_token.trim(), ca.as_deref())
+}
+
+fn announce(
+    args: &Args,
+    layout: &Layout,
+    ports: &Ports,
+    secrets: &Secrets,
+    begun: Instant,
+) -> Result<(), Problem> {
+    let server = ports.server_url(secrets.tls);
+    if !args.no_context {
+        let ca_file = secrets.tls.then(|| layout.ca_file());
+        Context { server: server.clone(), token_file: layout.admin_token_file(), ca_file }.save()?;
+    }
+    output::note(format!("ready in {:.1} s at {server}", begun.elapsed().as_secs_f32()));
+    output::note(format!("data in {}, {} node(s)", layout.root().display(), args.nodes));
+    if secrets.admin_token_is_new {
+        output::note(format!("administrator's token, shown once: {}", secrets.admin_token.trim()));
+    }
+    output::note(format!("it is kept in {}", layout.admin_token_file().display()));
+    output::note("try: mesh run --no-dir -- echo hello      stop: Ctrl-C");
+    Ok(())
+}

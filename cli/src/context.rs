@@ -1,0 +1,84 @@
+//! Which cluster a command talks to: flags, then `MESH_*`, then the context file that `mesh up` wrote.
+
+use std::path::{Path, PathBuf};
+
+use mesh_schemas::{ErrorCode, Problem};
+use serde::{Deserialize, Serialize};
+
+use crate::{args::Global, client::Client};
+
+/// The last cluster that `mesh up` started for this user.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Context {
+    /// The orchestrator's address.
+    pub(crate) server: String,
+    /// File with the API token.
+    pub(crate) token_file: PathBuf,
+    /// PEM of the cluster's certificate authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Context {
+    /// Writes it for the commands that follow; without a home directory there is nowhere to.
+    pub(crate) fn save(&self) -> Result<(), Problem> {
+        let Some(path) = path() else { return Ok(()) };
+        let text = toml::to_string(self)
+            .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(|error| io("create", dir, &error))?;
+        }
+        mesh_fabric::files::write_private(&path, text.as_bytes())
+            .map_err(|error| io("write", &path, &error))
+    }
+
+    fn load() -> Result<Option<Self>, Problem> {
+        let Some(path) = path() else { return Ok(None) };
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        toml::from_str(&text).map(Some).map_err(|error| {
+            Problem::new(ErrorCode::Config, format!("{} cannot be read: {error}", path.display()))
+                .hint("delete the file; `mesh up` writes it anew")
+        })
+    }
+}
+
+/// `$MESH_CONTEXT`, or `deskmesh/context.toml` in the user's configuration directory.
+fn path() -> Option<PathBuf> {
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    var("MESH_CONTEXT").or_else(|| {
+        let config = var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config")))?;
+        Some(config.join("deskmesh/context.toml"))
+    })
+}
+
+/// A client for the cluster that the flags, the environment or the context name.
+pub(crate) fn client(global: &Global) -> Result<Client, Problem> {
+    let context = Context::load()?.unwrap_or_default();
+    let server = global.server.clone().unwrap_or(context.server);
+    if server.is_empty() {
+        return Err(Problem::new(ErrorCode::Config, "no cluster is known")
+            .hint("start one with `mesh up`, or pass --server and --token-file"));
+    }
+    let ca_file = global.ca_file.clone().or(context.ca_file);
+    let ca_pem = ca_file.as_deref().map(read_text).transpose()?;
+    let token = match std::env::var("MESH_TOKEN") {
+        Ok(token) if !token.is_empty() && global.token_file.is_none() => token,
+        _ => read_text(global.token_file.as_deref().unwrap_or(&context.token_file))?,
+    };
+    Client::new(&server, token.trim(), ca_pem.as_deref())
+}
+
+/// The text of a file that the user named.
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
+    if path.as_os_str().is_empty() {
+        return Err(Problem::new(ErrorCode::Unauthenticated, "no token file is known")
+            .hint("pass --token-file, or set MESH_TOKEN_FILE or MESH_TOKEN"));
+    }
+    std::fs::read_to_string(path).map_err(|error| io("read", path, &error))
+}
+
+/// What could not be done to which file.
+pub(crate) fn io(verb: &str, path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(ErrorCode::Io, format!("cannot {verb} {}: {error}", path.display()))
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Every check and test of the project; `./run test` calls it. With arguments, only those steps.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export MESH_ROOT="$PWD"
+
+say() { printf '\n== %s\n' "$*"; }
+
+tools() { say 'tools'; deploy/tools.sh all; }
+format() { say 'format'; cargo fmt --all --check; }
+lint() { say 'lints'; cargo clippy --locked --workspace --all-targets -- -D warnings; }
+licences() {
+  say 'licences, bans, sources'
+  .tools/bin/cargo-deny --offline --log-level error check --hide-inclusion-graph bans licenses sources
+}
+docs() { say 'documentation'; RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet; }
+build() { say 'build'; cargo build --locked --workspace --bins; }
+tests() {
+  say 'tests'
+  [ -x .tools/bin/nats-server ] && export MESH_NATS_SERVER="$PWD/.tools/bin/nats-server"
+  cargo test --locked --workspace
+}
+
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(tools format build tests lint docs licences)
+for step in "${steps[@]}"; do
+  case "$step" in
+    tools | format | lint | licences | docs | build | tests) "$step" ;;
+    *) printf 'error[E_USAGE]: no step %s\n' "$step" >&2; exit 2 ;;
+  esac
+done
+say 'all checks passed'
