@@ -4,6 +4,18 @@
 //! leader's epoch); tokens and join codes are rows of their own. Reading never goes through the engine.
 //! Both stores pass one conformance suite, `orchestrator/tests/store_conformance.rs`.
 
+mod batch;
+mod open;
+mod postgres;
+mod rows;
+mod sql;
+mod sql_store;
+mod sqlite;
+
+pub use open::open;
+pub use postgres::PgStore;
+pub use sqlite::SqliteStore;
+
 use async_trait::async_trait;
 use mesh_core::{Change, Existing, JobRecord, RetryTask, Snapshot};
 use mesh_schemas::{

@@ -1,0 +1,190 @@
+//! The store over either database: which transaction runs which statements.
+
+use async_trait::async_trait;
+use mesh_core::{Existing, JobRecord, RetryTask, Snapshot};
+use mesh_schemas::{
+    AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
+    api::{AttemptView, EventView, JobView, TaskView},
+    attempt::JobState,
+};
+use sqlx::FromRow;
+
+use super::{
+    Committed, EventFilter, JobFilter, Round, Store, StoreError, TokenRow,
+    batch::Batch,
+    rows::{attempt, event, job, join_code, meta, node, task, token},
+    sql::{Driver, Query, Transaction},
+};
+
+/// A store over one database.
+#[derive(Debug)]
+pub struct SqlStore<D> {
+    db: D,
+}
+
+impl<D> SqlStore<D> {
+    pub(super) const fn new(db: D) -> Self {
+        Self { db }
+    }
+}
+
+/// The whole round, short of its commit; `None` when another leader is in charge.
+async fn write_round(
+    tx: &mut impl Transaction,
+    round: &Round<'_>,
+) -> Result<Option<Committed>, StoreError> {
+    let batch = Batch::fold(round.changes);
+    let events = batch.events.len();
+    // First of all: nothing is written, not even for a while, under a lead that is over.
+    let Some(event_seq) = meta::fence(tx, round, events).await? else { return Ok(None) };
+    job::write(tx, &batch).await?;
+    task::write(tx, &batch).await?;
+    attempt::write(tx, &batch).await?;
+    node::write(tx, &batch).await?;
+    let before = event_seq.saturating_sub(u64::try_from(events).unwrap_or(0));
+    event::write(tx, before + 1, &batch.events).await?;
+    Ok(Some(Committed { event_seq }))
+}
+
+#[derive(FromRow)]
+struct One {}
+
+#[async_trait]
+impl<D: Driver> Store for SqlStore<D> {
+    fn kind(&self) -> &'static str {
+        D::KIND
+    }
+
+    async fn take_lead(&self) -> Result<u64, StoreError> {
+        let doing = "taking the lead";
+        let mut tx = self.db.write(doing).await?;
+        let leader = meta::take_lead(&mut tx).await?;
+        tx.commit(doing).await?;
+        Ok(leader)
+    }
+
+    async fn load(&self) -> Result<(Snapshot, u64), StoreError> {
+        let doing = "loading";
+        let mut tx = self.db.read(doing).await?;
+        let snapshot = Snapshot {
+            jobs: job::live(&mut tx).await?,
+            tasks: task::live(&mut tx).await?,
+            nodes: node::all(&mut tx).await?,
+            journals: node::journals(&mut tx).await?,
+        };
+        let position = meta::position(&mut tx).await?;
+        tx.rollback(doing).await?;
+        Ok((snapshot, position))
+    }
+
+    async fn commit(&self, round: Round<'_>) -> Result<Committed, StoreError> {
+        let doing = "writing a round";
+        let mut tx = self.db.write(doing).await?;
+        match write_round(&mut tx, &round).await? {
+            Some(committed) => tx.commit(doing).await.map(|()| committed),
+            None => {
+                tx.rollback(doing).await?;
+                Err(StoreError::NotLeader { mine: round.leader })
+            }
+        }
+    }
+
+    async fn by_idempotency_keys(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<Option<Existing>>, StoreError> {
+        job::by_keys(&self.db, keys).await
+    }
+
+    async fn job_states(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError> {
+        job::states(&self.db, jobs).await
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobRecord>, StoreError> {
+        job::one(&self.db, job).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, StoreError> {
+        job::page(&self.db, filter).await
+    }
+
+    async fn tasks(
+        &self,
+        job: &JobRecord,
+        state: Option<TaskState>,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<TaskView>, StoreError> {
+        task::page(&self.db, job, state, from, limit).await
+    }
+
+    async fn attempts(&self, job: &JobRecord, task: u32) -> Result<Vec<AttemptView>, StoreError> {
+        attempt::of_task(&self.db, job, task).await
+    }
+
+    async fn retryable(&self, job: JobId) -> Result<Vec<RetryTask>, StoreError> {
+        task::retryable(&self.db, job).await
+    }
+
+    async fn events(&self, filter: &EventFilter) -> Result<Vec<EventView>, StoreError> {
+        event::page(&self.db, filter).await
+    }
+
+    async fn attempt_node(&self, attempt: AttemptKey) -> Result<Option<NodeId>, StoreError> {
+        attempt::node(&self.db, attempt).await
+    }
+
+    async fn last_epoch(&self, job: JobId, task: u32) -> Result<Option<Epoch>, StoreError> {
+        task::last_epoch(&self.db, job, task).await
+    }
+
+    async fn insert_token(&self, token: &TokenRow) -> Result<(), StoreError> {
+        let doing = "keeping a token";
+        let mut tx = self.db.write(doing).await?;
+        token::insert(&mut tx, token).await?;
+        tx.commit(doing).await
+    }
+
+    async fn token_by_hash(&self, secret_hash: [u8; 32]) -> Result<Option<TokenRow>, StoreError> {
+        token::by_hash(&self.db, secret_hash).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        token::all(&self.db).await
+    }
+
+    async fn delete_token(&self, token: TokenId) -> Result<bool, StoreError> {
+        let doing = "deleting a token";
+        let mut tx = self.db.write(doing).await?;
+        let deleted = token::delete(&mut tx, token).await?;
+        tx.commit(doing).await?;
+        Ok(deleted)
+    }
+
+    async fn insert_join_code(
+        &self,
+        code_hash: [u8; 32],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "keeping a join code";
+        let mut tx = self.db.write(doing).await?;
+        join_code::insert(&mut tx, code_hash, expires_at).await?;
+        tx.commit(doing).await
+    }
+
+    async fn use_join_code(
+        &self,
+        code_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let doing = "using a join code";
+        let mut tx = self.db.write(doing).await?;
+        let used = join_code::use_up(&mut tx, code_hash, now).await?;
+        tx.commit(doing).await?;
+        Ok(used)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.db.fetch::<One>(Query::new("asking it", "SELECT 1 AS one")).await.map(drop)
+    }
+}
