@@ -1,3 +1,15 @@
 //! The orchestrator: places work, holds the leases, minds what is recorded.
+//!
+//! [`app`] wires the parts: the [`engine`] owns the pure core and is the only one that writes through
+//! the [`store`]; the [`bus`] carries words to and from nodes; [`objects`] presigns; [`nodes`] lets
+//! machines in and cuts them off; [`http`] is what people and programs talk to.
 
+pub mod app;
+pub mod auth;
+pub mod bus;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod nodes;
+pub mod objects;
 pub mod store;
