@@ -1,0 +1,90 @@
+//! Who am I talking to, and how is it?
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aide::{
+    axum::{ApiRouter, routing::get_with},
+    transform::TransformOperation,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use mesh_schemas::api::ServerInfo;
+
+use super::{
+    Api,
+    caller::{Caller, Read},
+    problem::{ApiError, ApiResult},
+};
+
+/// How long a part may take to say that it is well.
+const PING_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The routes about this server.
+pub(super) fn routes() -> ApiRouter<Api> {
+    ApiRouter::new()
+        .api_route("/info", get_with(info, doc_info))
+        .api_route("/ca.pem", get_with(authority, doc_authority))
+}
+
+fn doc_info(op: TransformOperation<'_>) -> TransformOperation<'_> {
+    op.id("server_info").summary("The server, its parts and its load").tag("server")
+}
+
+async fn info(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<ServerInfo>> {
+    let app = &api.app;
+    let (store_ok, objects_ok) =
+        tokio::join!(is_well(app.store.ping()), is_well(app.objects.ping()));
+    let mut nodes = BTreeMap::new();
+    for entry in app.engine.node_statuses().await? {
+        *nodes.entry(entry.status.state).or_default() += 1;
+    }
+    let (tasks_queued, tasks_held) = app.engine.totals().await?;
+    Ok(Json(ServerInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        leader: app.engine.leader(),
+        now: app.clock.now(),
+        store: app.store.kind().into(),
+        store_ok,
+        bus_ok: app.bus.connected(),
+        objects_ok,
+        nodes,
+        tasks_queued,
+        tasks_held,
+    }))
+}
+
+async fn is_well<E>(ping: impl Future<Output = Result<(), E>>) -> bool {
+    matches!(tokio::time::timeout(PING_WAIT_MAX, ping).await, Ok(Ok(())))
+}
+
+fn doc_authority(op: TransformOperation<'_>) -> TransformOperation<'_> {
+    op.id("certificate_authority")
+        .summary("The certificate of the cluster's own authority")
+        .description("Public: compare its fingerprint with the one that `mesh up` prints.")
+        .tag("server")
+}
+
+async fn authority(State(api): State<Api>) -> ApiResult<Pem> {
+    let file = api.app.config.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+    let Some(file) = file else {
+        return Err(ApiError::not_found("certificate authority of this cluster's own"));
+    };
+    tokio::fs::read_to_string(file).await.map(Pem).map_err(|error| ApiError::internal(&error))
+}
+
+/// A certificate as text.
+struct Pem(String);
+
+impl IntoResponse for Pem {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/x-pem-file")], self.0).into_response()
+    }
+}
+
+impl aide::OperationOutput for Pem {
+    type Inner = String;
+}

@@ -1,0 +1,79 @@
+//! Waiting for a job: looks at the store, sleeps until a commit touches the job, looks again.
+
+use std::time::Duration;
+
+use mesh_schemas::{JobId, Problem, Span, attempt::JobState};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Api, limits::WAIT_MAX, problem::ApiResult, serve::Shutdown};
+
+/// Looks that are not slowed down: a short job is answered at its commit.
+const QUICK_LOOKS: u32 = 8;
+/// Between later looks: a long job's many commits must not become as many queries.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a long-poll waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Until {
+    /// A task has been granted, or the job has ended.
+    Started,
+    /// The job has ended.
+    #[default]
+    Finished,
+}
+
+impl Until {
+    const fn is_met(self, state: JobState) -> bool {
+        match self {
+            Self::Started => !matches!(state, JobState::Queued),
+            Self::Finished => state.is_terminal(),
+        }
+    }
+}
+
+/// How long a caller may be kept waiting.
+///
+/// # Errors
+/// `E_INVALID` above [`WAIT_MAX`].
+pub(super) fn checked(wait: Span) -> Result<Duration, Problem> {
+    let wait = wait.duration();
+    if wait <= WAIT_MAX {
+        return Ok(wait);
+    }
+    Err(Problem::invalid("wait", format!("wait is {wait:?}; at most {WAIT_MAX:?} is allowed")))
+}
+
+/// Returns when the job is where it should be, does not exist, or the time is up.
+pub(super) async fn for_job(
+    api: &Api,
+    job: JobId,
+    until: Until,
+    wait: Duration,
+    shutdown: &Shutdown,
+) -> ApiResult<()> {
+    let _permit = api.limits.wait()?;
+    let deadline = Instant::now() + wait;
+    let mut watch = api.app.engine.watch_job(job);
+    let mut looks = 0_u32;
+    loop {
+        let states = api.app.store.job_states(&[job]).await?;
+        if states.first().is_none_or(|(_, state)| until.is_met(*state)) {
+            return Ok(());
+        }
+        looks = looks.saturating_add(1);
+        let woken = async {
+            watch.changed().await;
+            if looks > QUICK_LOOKS {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(()),
+            () = shutdown.wait() => return Ok(()),
+        }
+    }
+}
