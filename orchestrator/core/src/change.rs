@@ -20,6 +20,8 @@ pub struct Output {
     pub changes: Vec<Change>,
     /// To be sent after that commit.
     pub commands: Vec<Command>,
+    /// Events of nodes that came to nothing, as their attempts did not hold their tasks.
+    pub fenced: u32,
 }
 
 /// Something to send. Lost ones are sent again by a later tick, until beats or events show them done.
@@ -139,7 +141,8 @@ pub struct TaskRecord {
     pub node: Option<NodeId>,
     /// What it has been through.
     pub tries: Tries,
-    /// Not before this; only while queued.
+    /// Not before this; only while queued. Absent, too, while it is queued because its lease ran out:
+    /// that attempt may be adopted again.
     pub eligible_at: Option<Timestamp>,
     /// Cancelling it was asked for.
     pub cancel_requested: bool,

@@ -1,0 +1,83 @@
+//! Granting short tasks ahead, so that a node need not wait for a round trip between two of them.
+//!
+//! Only tasks of jobs whose attempts are known to be short, only as many as are expected to be done within
+//! `prefetch_time`, and only behind other short ones: nothing waits on a node behind what may take long.
+//! A task of higher priority that comes meanwhile waits no longer than that either.
+
+use mesh_schemas::{JobId, NodeId, Timestamp};
+
+use crate::{Core, Output, amounts::Amounts, class::ClassId, lease::Share, schedule::Granted};
+
+/// Most jobs of one class that are looked at in a round.
+const PREFETCH_JOBS_MAX: usize = 8;
+
+impl Core {
+    pub(crate) fn prefetch(&mut self, now: Timestamp, granted: &mut Granted, out: &mut Output) {
+        let mut waiting: Vec<_> = self
+            .classes
+            .iter()
+            .filter(|(_, class)| !class.short.is_empty())
+            .map(|(id, class)| (class.priority(), class.short.first().copied(), id))
+            .collect();
+        waiting.sort();
+        for (_, _, class) in waiting {
+            self.prefetch_class(now, class, granted, out);
+        }
+    }
+
+    fn prefetch_class(
+        &mut self,
+        now: Timestamp,
+        class: ClassId,
+        granted: &mut Granted,
+        out: &mut Output,
+    ) {
+        let Some(class) = self.classes.get(class) else { return };
+        let nodes = self.nodes_to_try(now, class);
+        if nodes.is_empty() {
+            return;
+        }
+        let needs = class.needs.clone();
+        let jobs: Vec<JobId> =
+            class.short.iter().take(PREFETCH_JOBS_MAX).map(|(_, job)| *job).collect();
+        for job in jobs {
+            self.prefetch_job(now, job, &needs, &nodes, granted, out);
+        }
+    }
+
+    /// One task to each node in turn, so that no node gets all of a job's last ones.
+    fn prefetch_job(
+        &mut self,
+        now: Timestamp,
+        id: JobId,
+        needs: &Amounts,
+        nodes: &[NodeId],
+        granted: &mut Granted,
+        out: &mut Output,
+    ) {
+        let Some(mean_us) = self.jobs.get(&id).and_then(|job| job.mean_us) else { return };
+        let mut open: Vec<NodeId> = nodes.to_vec();
+        while !open.is_empty() {
+            open.retain(|node| self.may_prefetch(*node, needs, mean_us));
+            for node in &open {
+                if !self.jobs.get(&id).is_some_and(crate::job::Job::is_ready) {
+                    return self.sync_ready(id);
+                }
+                self.grant(now, id, *node, Share::Prefetched, granted, out);
+            }
+        }
+        self.sync_ready(id);
+    }
+
+    fn may_prefetch(&self, node: NodeId, needs: &Amounts, mean_us: u64) -> bool {
+        let Some(node) = self.nodes.get(&node) else { return false };
+        let slots = node.slow.room_for(needs, &node.capacity);
+        if slots == 0 || node.prefetched >= self.config.prefetch_max {
+            return false;
+        }
+        let ahead_us = u64::try_from(self.config.prefetch_time.as_micros()).unwrap_or(u64::MAX);
+        let ahead = slots.saturating_mul(ahead_us / mean_us.max(1));
+        let most = ahead.min(u64::from(self.config.prefetch_max));
+        node.used.fits_with_excess(needs, most, &node.capacity)
+    }
+}
