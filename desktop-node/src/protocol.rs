@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub const PROTOCOL_VERSION: u32 = 1;
 /// The socket's name below the node's data directory.
 pub const SOCKET_NAME: &str = "supervisor.sock";
-/// Longest line, in bytes: a full command and a full environment, escaped.
-pub const LINE_BYTES_MAX: usize = 4 << 20;
+/// Longest request, in bytes: a full command and a full environment, escaped.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Longest event, in bytes: a snapshot of a hundred thousand ends.
+pub const EVENT_BYTES_MAX: usize = 64 << 20;
 /// The variable that marks each process of an attempt with its key.
 pub const ATTEMPT_VARIABLE: &str = "MESH_ATTEMPT";
 /// Name of the directory the command starts in, below the attempt's directory.
@@ -103,6 +105,11 @@ pub enum Event {
     SpawnFailed(Box<SpawnFailed>),
     /// It was killed while it waited in the queue; nothing ran.
     Dequeued {
+        /// Which.
+        attempt: AttemptKey,
+    },
+    /// It ran under a supervisor that died; nothing of it is left.
+    Lost {
         /// Which.
         attempt: AttemptKey,
     },
@@ -208,14 +215,29 @@ pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) {
 }
 
 /// Cuts a byte stream into messages; what is not yet a whole line waits for the rest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,
     consumed: usize,
     searched: usize,
+    line_bytes_max: usize,
 }
 
 impl Decoder {
+    /// For the supervisor's side.
+    pub const fn of_requests() -> Self {
+        Self::new(REQUEST_BYTES_MAX)
+    }
+
+    /// For the agent's side.
+    pub const fn of_events() -> Self {
+        Self::new(EVENT_BYTES_MAX)
+    }
+
+    const fn new(line_bytes_max: usize) -> Self {
+        Self { buffer: Vec::new(), consumed: 0, searched: 0, line_bytes_max }
+    }
+
     /// Takes bytes as they came.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.consumed);
@@ -228,7 +250,7 @@ impl Decoder {
     ///
     /// # Errors
     /// `E_SYNTAX` or `E_UNKNOWN_FIELD` for a line that is no message, `E_TOO_LARGE` for one longer
-    /// than [`LINE_BYTES_MAX`]. The stream is of no use after that: close it.
+    /// than the side's limit. The stream is of no use after that: close it.
     pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Problem> {
         let newline = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let Some(length) = newline else {
@@ -243,10 +265,10 @@ impl Decoder {
     }
 
     fn check_length(&self, length: usize) -> Result<(), Problem> {
-        if length <= LINE_BYTES_MAX {
+        if length <= self.line_bytes_max {
             return Ok(());
         }
-        let detail = format!("a line has at most {LINE_BYTES_MAX} bytes");
+        let detail = format!("a line has at most {} bytes", self.line_bytes_max);
         Err(Problem::new(ErrorCode::TooLarge, detail))
     }
 }
@@ -278,7 +300,7 @@ mod tests {
             encode(&kill(task), &mut bytes);
         }
         for size in 1..bytes.len() {
-            let (mut decoder, mut seen) = (Decoder::default(), Vec::new());
+            let (mut decoder, mut seen) = (Decoder::of_requests(), Vec::new());
             for piece in bytes.chunks(size) {
                 decoder.push(piece);
                 while let Some(request) = decoder.next_message::<Request>().unwrap() {
@@ -297,13 +319,13 @@ mod tests {
             (b"{\"kind\":\"explode\"}\n", ErrorCode::UnknownField),
             (&vec![b'['; 100_000], ErrorCode::Syntax),
         ] {
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::of_requests();
             decoder.push(line);
             decoder.push(b"\n");
             assert_eq!(decoder.next_message::<Request>().unwrap_err().code, code);
         }
-        let mut decoder = Decoder::default();
-        decoder.push(&vec![b' '; LINE_BYTES_MAX + 1]);
+        let mut decoder = Decoder::of_requests();
+        decoder.push(&vec![b' '; REQUEST_BYTES_MAX + 1]);
         assert_eq!(decoder.next_message::<Request>().unwrap_err().code, ErrorCode::TooLarge);
     }
 }
