@@ -249,7 +249,10 @@ fn between(key: &str, got: Duration, least: Duration, most: Duration) -> Result<
 fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Problem> {
     let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| schemes.contains(scheme))
     else {
-        return Err(wrong(key, &format!("{key} must be a URL that begins with {}:", schemes.join(": or "))));
+        return Err(wrong(
+            key,
+            &format!("{key} must be a URL that begins with {}:", schemes.join(": or ")),
+        ));
     };
     let authority = rest.trim_start_matches('/').split('/').next().unwrap_or("");
     let user = authority.rsplit_once('@').map_or("", |(user, _)| user);

@@ -92,7 +92,10 @@ pub(super) fn check_puts(objects: &[ObjectPut]) -> Result<(), Problem> {
 fn check_put(object: &ObjectPut) -> Result<(), Problem> {
     let name = &object.name;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) || name.starts_with('.')
+    if name.is_empty()
+        || name.len() > NAME_BYTES_MAX
+        || !name.bytes().all(plain)
+        || name.starts_with('.')
     {
         return Err(Problem::invalid(
             "objects.name",
@@ -139,7 +142,8 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_prefix_and_lengths_out_of_bounds_are_refused() {
-        for name in ["", ".", "..", "../x", "a/b", "/a", "a b", "a\0", "ä", ".a", &"x".repeat(256)] {
+        for name in ["", ".", "..", "../x", "a/b", "/a", "a b", "a\0", "ä", ".a", &"x".repeat(256)]
+        {
             assert_eq!(put(name, 1).unwrap_err().code, ErrorCode::Invalid, "{name:?}");
         }
         for size in [0, OBJECT_BYTES_MAX + 1, u64::MAX] {

@@ -69,9 +69,9 @@ impl Answers {
                 beat_every: self.beat_every,
                 lease_ttl: self.lease_ttl,
             })),
-            reply @ (Reply::Done | Reply::Submitted { .. } | Reply::Changed { .. }) => Err(
-                Problem::new(ErrorCode::Internal, format!("a hello was answered by {reply:?}")),
-            ),
+            reply @ (Reply::Done | Reply::Submitted { .. } | Reply::Changed { .. }) => {
+                Err(Problem::new(ErrorCode::Internal, format!("a hello was answered by {reply:?}")))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Receiving nodes' asks and answering them, many at once but not without bound.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_nats::{Client, Message};
 use futures::StreamExt as _;
@@ -18,6 +18,7 @@ use super::{
     answers::Answers,
     decode::{self, BadMessage},
     service::subscribe,
+    throttle::Throttle,
 };
 
 /// Asks that are being answered at once; more wait in the subscription.
@@ -38,15 +39,11 @@ pub(super) async fn run(client: Client, answers: Answers, shutdown: Cancellation
     running.wait().await;
 }
 
-async fn receive(
-    client: &Client,
-    answers: &Answers,
-    room: &Arc<Semaphore>,
-    running: &TaskTracker,
-) {
+async fn receive(client: &Client, answers: &Answers, room: &Arc<Semaphore>, running: &TaskTracker) {
+    let mut throttle = Throttle::default();
     let mut asks = subscribe(client, subject::NODE_ASKS).await;
     while let Some(message) = asks.next().await {
-        match asker(&message) {
+        match asker(&message).and_then(|node| throttled(&mut throttle, node)) {
             Ok(node) => {
                 let Ok(permit) = Arc::clone(room).acquire_owned().await else { return };
                 running.spawn(answer(client.clone(), answers.clone(), node, message, permit));
@@ -54,6 +51,10 @@ async fn receive(
             Err(bad) => bad.note(&message.subject),
         }
     }
+}
+
+fn throttled(throttle: &mut Throttle, node: NodeId) -> Result<NodeId, BadMessage> {
+    if throttle.admit(node, Instant::now()) { Ok(node) } else { Err(BadMessage::TooOften) }
 }
 
 /// Who asks. The answer goes to the asker's own inbox or nowhere: another reply subject would make the

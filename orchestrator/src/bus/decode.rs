@@ -167,10 +167,7 @@ fn why_unreadable(payload: &[u8]) -> BadMessage {
 
 #[cfg(test)]
 mod tests {
-    use mesh_schemas::{
-        AttemptKey, Epoch, JobId, JournalId, Timestamp,
-        message::NodeEvent,
-    };
+    use mesh_schemas::{AttemptKey, Epoch, JobId, JournalId, Timestamp, message::NodeEvent};
     use proptest::prelude::*;
     use uuid::Uuid;
 

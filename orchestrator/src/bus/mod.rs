@@ -14,6 +14,7 @@ mod decode;
 mod events;
 mod service;
 mod split;
+mod throttle;
 
 pub use calls::Handle;
 pub use service::{Options, Service, connect};

@@ -68,7 +68,8 @@ fn pieces(command: NodeCommand) -> Vec<NodeCommand> {
     match command {
         NodeCommand::StartTasks(start) if start.tasks.len() > START_TASKS_MAX => {
             let StartTasks { job, run, trace, tasks } = *start;
-            let piece = |tasks: &[_]| StartTasks { job, run: run.clone(), trace, tasks: tasks.to_vec() };
+            let piece =
+                |tasks: &[_]| StartTasks { job, run: run.clone(), trace, tasks: tasks.to_vec() };
             let pieces = tasks.chunks(START_TASKS_MAX).map(piece);
             pieces.map(|start| NodeCommand::StartTasks(Box::new(start))).collect()
         }

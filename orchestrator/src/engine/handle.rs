@@ -192,10 +192,7 @@ impl Handle {
         self.ask(|reply| Request::Apply { input, reply }).await
     }
 
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(ReplyTo<T>) -> Request,
-    ) -> Result<T, Problem> {
+    async fn ask<T>(&self, request: impl FnOnce(ReplyTo<T>) -> Request) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         self.requests.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {

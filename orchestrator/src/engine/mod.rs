@@ -16,4 +16,3 @@ pub use handle::{Handle, NodeEntry};
 pub use request::FromBus;
 pub use service::{EngineError, Options, Service};
 pub use watch::{JobWatch, RestartPoint};
-

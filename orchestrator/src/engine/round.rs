@@ -61,9 +61,8 @@ impl Inputs {
     /// Asks the store what the core must know: jobs by idempotency key, states of jobs to come after,
     /// jobs to be tried again. Those whose question fails are answered and left out.
     pub(super) async fn look_up(self, store: &dyn Store) -> Vec<Waiting> {
-        let mut ready = Vec::with_capacity(
-            self.submits.len() + self.retries.len() + self.others.len(),
-        );
+        let mut ready =
+            Vec::with_capacity(self.submits.len() + self.retries.len() + self.others.len());
         ready.extend(look_up_submits(self.submits, store).await);
         for (job, reply) in self.retries {
             match look_up_retry(job, store).await {
@@ -153,15 +152,9 @@ pub(super) fn apply(
     out: &mut Output,
 ) -> Answers {
     let mut answers = Answers::new();
-    // The store knows jobs of earlier rounds; of this round's, this does.
-    let mut accepted: BTreeMap<String, Existing> = BTreeMap::new();
-    for (mut input, reply) in inputs {
+    for (input, reply) in inputs {
         metrics::input(&input);
-        let key_and_hash = recognise(&mut input, &accepted);
         let result = core.apply(now, input, out);
-        if let (Some((key, hash)), Ok(reply)) = (key_and_hash, &result) {
-            accepted.extend(existing(reply, hash).map(|existing| (key, existing)));
-        }
         if let Err(rejected) = &result {
             note(rejected);
         }
@@ -171,26 +164,6 @@ pub(super) fn apply(
     }
     core.schedule(now, out);
     answers
-}
-
-/// Tells a submit of a job with the same key that this very round has accepted.
-fn recognise(
-    input: &mut Input,
-    accepted: &BTreeMap<String, Existing>,
-) -> Option<(String, [u8; 32])> {
-    let Input::Submit(submit) = input else { return None };
-    let key = submit.spec.idempotency_key.clone()?;
-    submit.existing = submit.existing.or_else(|| accepted.get(&key).copied());
-    Some((key, submit.spec_hash))
-}
-
-fn existing(reply: &Reply, spec_hash: [u8; 32]) -> Option<Existing> {
-    match reply {
-        Reply::Submitted { job, tasks, trace, .. } => {
-            Some(Existing { job: *job, spec_hash, tasks: *tasks, trace: *trace })
-        }
-        Reply::Done | Reply::Changed { .. } | Reply::Welcome { .. } => None,
-    }
 }
 
 fn note(rejected: &Rejected) {

@@ -53,9 +53,7 @@ impl EngineError {
         match error {
             StoreError::NotLeader { .. } => Problem::new(ErrorCode::NotLeader, error.to_string())
                 .hint("stop one of the two; this one has written nothing since"),
-            StoreError::Unavailable { .. } => {
-                Problem::new(ErrorCode::StoreDown, chain(error))
-            }
+            StoreError::Unavailable { .. } => Problem::new(ErrorCode::StoreDown, chain(error)),
             StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
         }
     }
@@ -180,11 +178,7 @@ impl Service {
         }
     }
 
-    async fn round(
-        &self,
-        live: &mut Live,
-        requests: &mut Vec<Request>,
-    ) -> Result<(), StoreError> {
+    async fn round(&self, live: &mut Live, requests: &mut Vec<Request>) -> Result<(), StoreError> {
         let started = Instant::now();
         let has_tick = requests.iter().any(|r| matches!(r, Request::Tell(Input::Tick)));
         let mut inputs = Inputs::sort(requests.drain(..));

@@ -99,9 +99,10 @@ impl Nodes {
     /// `E_NOT_FOUND`, `E_NODE_REVOKED`; those of [`engine::Handle`].
     pub async fn renew(&self, node: NodeId) -> Result<String, Problem> {
         let options = &self.0.options;
-        let entry = options.engine.node_status(node).await?.ok_or_else(|| {
-            Problem::new(ErrorCode::NotFound, format!("{node} has not joined"))
-        })?;
+        let entry =
+            options.engine.node_status(node).await?.ok_or_else(|| {
+                Problem::new(ErrorCode::NotFound, format!("{node} has not joined"))
+            })?;
         if entry.record.setting == NodeSetting::Revoked {
             return Err(Problem::new(ErrorCode::NodeRevoked, format!("{node} is revoked")));
         }

@@ -57,9 +57,7 @@ pub(super) fn make(config: &ObjectsConfig, endpoint: &str) -> Result<Client, Pro
     Ok(Client::from_conf(settings))
 }
 
-fn http_client(
-    config: &ObjectsConfig,
-) -> Result<aws_sdk_s3::config::SharedHttpClient, Problem> {
+fn http_client(config: &ObjectsConfig) -> Result<aws_sdk_s3::config::SharedHttpClient, Problem> {
     let roots = match &config.ca_file {
         Some(file) => TrustStore::empty().with_pem_certificate(read(file)?),
         None => TrustStore::default(),
