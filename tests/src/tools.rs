@@ -15,6 +15,11 @@ const NATS_VERSION_MIN: (u32, u32) = (2, 12);
 /// # Panics
 /// When there is none.
 pub fn nats_server() -> PathBuf {
+    find_nats_server().unwrap_or_else(|| missing("nats-server"))
+}
+
+/// As [`nats_server`]; `None` when there is none.
+pub fn find_nats_server() -> Option<PathBuf> {
     find("MESH_NATS_SERVER", "nats-server", |path| {
         nats_version(path).is_some_and(|version| version >= NATS_VERSION_MIN)
     })
@@ -25,20 +30,22 @@ pub fn nats_server() -> PathBuf {
 /// # Panics
 /// When there is none.
 pub fn weed() -> PathBuf {
-    find("MESH_WEED", "weed", |_| true)
+    find("MESH_WEED", "weed", |_| true).unwrap_or_else(|| missing("weed"))
 }
 
-fn find(variable: &str, name: &str, will_do: impl Fn(&Path) -> bool) -> PathBuf {
+fn missing(name: &str) -> ! {
+    panic!("{name} is missing or too old; hint: run ./run test")
+}
+
+fn find(variable: &str, name: &str, will_do: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
-        return path.into();
+        return Some(path.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates = std::env::split_paths(&path)
         .chain([bins::root().join(".tools/bin")])
         .map(|dir| dir.join(name));
-    candidates
-        .find(|path| path.is_file() && will_do(path))
-        .unwrap_or_else(|| panic!("{name} is missing or too old; hint: run ./run test"))
+    candidates.find(|path| path.is_file() && will_do(path))
 }
 
 fn nats_version(path: &Path) -> Option<(u32, u32)> {

@@ -44,7 +44,8 @@ struct Status {
 /// `system` is a connection with [`super::ClusterKeys::system_creds`].
 ///
 /// Push after every revocation and after every start: a server whose disk was wiped knows only the
-/// first JWT. An older JWT than the server has is not taken, and this says so.
+/// first JWT. The server takes what comes last, be it older: only the leader pushes, one at a time, and
+/// always everything that the database says is revoked.
 ///
 /// # Errors
 /// [`PushError`]; the server then still has the old one, or has the new one and lost the answer: push again.
