@@ -11,7 +11,7 @@ format() { say 'format'; cargo fmt --all --check; }
 lint() { say 'lints'; cargo clippy --locked --workspace --all-targets -- -D warnings; }
 licences() {
   say 'licences, bans, sources'
-  .tools/bin/cargo-deny --offline --log-level error check --hide-inclusion-graph bans licenses sources
+  .tools/bin/cargo-deny --log-level error --locked check --hide-inclusion-graph bans licenses sources
 }
 docs() { say 'documentation'; RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet; }
 build() { say 'build'; cargo build --locked --workspace --bins; }

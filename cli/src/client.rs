@@ -54,10 +54,6 @@ impl Client {
         &self.http
     }
 
-    /// The trace of this command.
-    pub(crate) const fn trace(&self) -> TraceParent {
-        self.trace
-    }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http

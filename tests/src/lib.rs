@@ -12,6 +12,7 @@ pub mod seaweed;
 
 pub mod bins;
 pub mod http;
+pub mod mesh;
 pub mod ports;
 pub mod process;
 pub mod tmp;
