@@ -13,7 +13,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions,
+};
 
 /// The superuser of the cluster.
 const USER: &str = "mesh";

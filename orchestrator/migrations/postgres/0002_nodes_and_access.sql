@@ -9,10 +9,12 @@ CREATE TABLE node (
     report     TEXT  -- JSON: its last report
 );
 
+-- A node that lost its disk has a new journal; its old one may still be on the way.
 CREATE TABLE journal (
-    node    TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    node    TEXT COLLATE "C" NOT NULL,
     journal TEXT COLLATE "C" NOT NULL,
-    seq     BIGINT NOT NULL
+    seq     BIGINT NOT NULL,
+    PRIMARY KEY (node, journal)
 );
 
 -- Secrets are never here, only SHA-256 of them.

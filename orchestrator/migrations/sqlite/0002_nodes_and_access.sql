@@ -9,10 +9,12 @@ CREATE TABLE node (
     report     TEXT  -- JSON: its last report
 ) STRICT;
 
+-- A node that lost its disk has a new journal; its old one may still be on the way.
 CREATE TABLE journal (
-    node    TEXT PRIMARY KEY NOT NULL,
+    node    TEXT NOT NULL,
     journal TEXT NOT NULL,
-    seq     INTEGER NOT NULL
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (node, journal)
 ) STRICT;
 
 -- Secrets are never here, only SHA-256 of them.

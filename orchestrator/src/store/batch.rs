@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::{
-    AttemptEnd, Change, EventRecord, JobProgress, JobRecord, NodeRecord, TaskRecord,
-};
+use mesh_core::{AttemptEnd, Change, EventRecord, JobProgress, JobRecord, NodeRecord, TaskRecord};
 use mesh_schemas::{AttemptKey, JobId, JournalId, NodeId, Timestamp, manifest::ManifestSummary};
 
 /// What to write. Sorted, as neighbours in an index are cheapest written together.
@@ -26,7 +24,7 @@ pub(super) struct Batch<'a> {
     /// To insert or update.
     pub(super) nodes: BTreeMap<NodeId, &'a NodeRecord>,
     /// To insert or update.
-    pub(super) journals: BTreeMap<NodeId, (JournalId, u64)>,
+    pub(super) journals: BTreeMap<(NodeId, JournalId), u64>,
     /// To append, in this order.
     pub(super) events: Vec<&'a EventRecord>,
 }
@@ -96,7 +94,7 @@ impl<'a> Batch<'a> {
                 self.nodes.insert(node.id, node);
             }
             Change::NodeJournal { node, journal, seq } => {
-                self.journals.insert(*node, (*journal, *seq));
+                self.journals.insert((*node, *journal), *seq);
             }
             Change::Event(event) => self.events.push(event),
         }

@@ -125,8 +125,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn commit(&self, round: Round<'_>) -> Result<Committed, StoreError>;
 
     /// The jobs that have these idempotency keys, in order of the keys.
-    async fn by_idempotency_keys(&self, keys: &[String])
-    -> Result<Vec<Option<Existing>>, StoreError>;
+    async fn by_idempotency_keys(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<Option<Existing>>, StoreError>;
 
     /// The states of these jobs; missing ones are left out.
     async fn job_states(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
@@ -181,11 +183,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> Result<(), StoreError>;
 
     /// Uses a join code up: true exactly once, and only before it expires.
-    async fn use_join_code(
-        &self,
-        code_hash: [u8; 32],
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    async fn use_join_code(&self, code_hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError>;
 
     /// Answers when the database does.
     async fn ping(&self) -> Result<(), StoreError>;

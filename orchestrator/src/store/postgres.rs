@@ -9,8 +9,8 @@ use sqlx::{
 
 use super::{
     StoreError,
-    sql_store::SqlStore,
     sql::{Dialects, Driver, Query, Record, Transaction, bound, failed, migration_failed},
+    sql_store::SqlStore,
 };
 
 /// A store in one PostgreSQL database.

@@ -172,11 +172,7 @@ impl<D: Driver> Store for SqlStore<D> {
         tx.commit(doing).await
     }
 
-    async fn use_join_code(
-        &self,
-        code_hash: [u8; 32],
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn use_join_code(&self, code_hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError> {
         let doing = "using a join code";
         let mut tx = self.db.write(doing).await?;
         let used = join_code::use_up(&mut tx, code_hash, now).await?;

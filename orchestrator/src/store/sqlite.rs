@@ -4,15 +4,13 @@ use std::{path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
     Sqlite, SqlitePool,
-    sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-    },
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     StoreError,
-    sql_store::SqlStore,
     sql::{Dialects, Driver, Query, Record, Transaction, bound, failed, migration_failed},
+    sql_store::SqlStore,
 };
 
 /// A store in one SQLite file.

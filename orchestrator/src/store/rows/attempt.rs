@@ -135,10 +135,7 @@ fn edit_row<'a>(attempt: AttemptKey, edit: &Edit<'a>) -> Result<EditRow<'a>, Sto
     })
 }
 
-fn new_attempt<'a>(
-    attempt: AttemptKey,
-    leased: &Leased<'a>,
-) -> Result<NewAttempt<'a>, StoreError> {
+fn new_attempt<'a>(attempt: AttemptKey, leased: &Leased<'a>) -> Result<NewAttempt<'a>, StoreError> {
     Ok(NewAttempt {
         node: leased.node,
         leased_at: leased.at.as_millis(),

@@ -352,8 +352,7 @@ pub(in crate::store) async fn by_keys(
     db: &impl Driver,
     keys: &[String],
 ) -> Result<Vec<Option<Existing>>, StoreError> {
-    let wanted: Vec<_> =
-        keys.iter().map(|key| serde_json::json!({ "key": clean(key) })).collect();
+    let wanted: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": clean(key) })).collect();
     let query = Query::over("looking up idempotency keys", BY_KEY, json::text(&wanted)?);
     let rows: Vec<KeyRow> = db.fetch(query).await?;
     let rows: BTreeMap<&str, &KeyRow> =

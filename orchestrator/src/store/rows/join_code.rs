@@ -32,8 +32,7 @@ pub(in crate::store) async fn use_up(
     code_hash: [u8; 32],
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let query = Query::new("using a join code", USE)
-        .text(value::hash_text(code_hash))
-        .int(now.as_millis());
+    let query =
+        Query::new("using a join code", USE).text(value::hash_text(code_hash)).int(now.as_millis());
     Ok(tx.execute(query).await? == 1)
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::store::sql::{Dialects, Query, Transaction};
 use crate::store::StoreError;
+use crate::store::sql::{Dialects, Query, Transaction};
 
 /// A statement takes rows until they are this long, in bytes.
 const STATEMENT_BYTES: usize = 1 << 20;

@@ -27,13 +27,12 @@ const UPSERT: Dialects = from_rows!(
 const UPSERT_JOURNAL: Dialects = from_rows!(
     "INSERT INTO journal (node, journal, seq) \
      SELECT r.value->>'node', r.value->>'journal', CAST(r.value->>'seq' AS BIGINT)",
-    "WHERE true ON CONFLICT (node) DO UPDATE SET journal = excluded.journal, seq = excluded.seq"
+    "WHERE true ON CONFLICT (node, journal) DO UPDATE SET seq = excluded.seq"
 );
 
-const ALL: &str =
-    "SELECT id, name, public_key, joined_at, setting, report FROM node ORDER BY id";
+const ALL: &str = "SELECT id, name, public_key, joined_at, setting, report FROM node ORDER BY id";
 
-const ALL_JOURNALS: &str = "SELECT node, journal, seq FROM journal ORDER BY node";
+const ALL_JOURNALS: &str = "SELECT node, journal, seq FROM journal ORDER BY node, journal";
 
 #[derive(Serialize)]
 struct NewNode<'a> {
@@ -93,7 +92,7 @@ pub(in crate::store) async fn write(
 ) -> Result<(), StoreError> {
     let nodes: Result<Vec<_>, _> = batch.nodes.values().map(|node| new_node(node)).collect();
     write_rows(tx, UPSERT, nodes?.into_iter()).await?;
-    let journals = batch.journals.iter().map(|(node, (journal, seq))| NewJournal {
+    let journals = batch.journals.iter().map(|((node, journal), seq)| NewJournal {
         node: *node,
         journal: *journal,
         seq: int(*seq),

@@ -1,0 +1,94 @@
+//! An empty database of either kind.
+
+use std::sync::Arc;
+
+use mesh_core::Change;
+use mesh_orchestrator::store::{self, Committed, Round, Store, StoreError};
+use mesh_tests::postgres::Postgres;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
+
+/// A database that lives as long as the test.
+pub(crate) enum Database {
+    Sqlite { dir: tempfile::TempDir },
+    Postgres { url: String, password: String },
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let cluster = Postgres::shared().await.unwrap();
+        let password = cluster.password().to_owned();
+        Self::Postgres { url: cluster.database().await.unwrap(), password }
+    }
+
+    /// Another empty one of the same kind.
+    pub(crate) async fn fresh(&self) -> Self {
+        match self {
+            Self::Sqlite { .. } => Self::sqlite(),
+            Self::Postgres { .. } => Self::postgres().await,
+        }
+    }
+
+    /// Opens the store; each call is as another process.
+    pub(crate) async fn try_open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        match self {
+            Self::Sqlite { .. } => store::open(&self.url(), None).await,
+            Self::Postgres { url, password } => store::open(url, Some(password.clone())).await,
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        self.try_open().await.unwrap()
+    }
+
+    /// Opens the store and takes the lead.
+    pub(crate) async fn lead(&self) -> Leader {
+        let store = self.open().await;
+        let leader = store.take_lead().await.unwrap();
+        Leader { store, leader }
+    }
+
+    /// Runs a statement past the store, as other software would.
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        match self {
+            Self::Sqlite { .. } => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Self::Postgres { url, password } => {
+                let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+                let mut connection: PgConnection =
+                    options.password(password).connect().await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite { dir } => format!("sqlite://{}", dir.path().join("mesh.db").display()),
+            Self::Postgres { url, .. } => url.clone(),
+        }
+    }
+}
+
+/// A store and the lead in it.
+pub(crate) struct Leader {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) leader: u64,
+}
+
+impl Leader {
+    pub(crate) async fn try_commit(&self, changes: &[Change]) -> Result<Committed, StoreError> {
+        self.store.commit(Round { leader: self.leader, changes, position: None }).await
+    }
+
+    pub(crate) async fn commit(&self, changes: &[Change]) -> Committed {
+        self.try_commit(changes).await.unwrap()
+    }
+}
