@@ -12,13 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::claims::{self, Claims};
 use crate::{files, time};
 
+/// When what the configuration holds says it was issued (Unix seconds): before anything that is pushed,
+/// whatever the clocks did. On a tie the resolver would prefer the configuration.
+const FIRST_SECOND: i64 = 1;
+
 /// Nodes that were thrown out: public user key to the time (Unix seconds) up to which its JWTs are void.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations(pub BTreeMap<String, i64>);
 
 /// The seeds of the operator, the accounts and the nodes' signing key. Whoever has them owns the cluster.
 pub struct ClusterKeys {
-    created_at: i64,
     operator: KeyPair,
     system_account: KeyPair,
     account: KeyPair,
@@ -29,8 +32,6 @@ pub struct ClusterKeys {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seeds {
-    /// Unix seconds.
-    created_at: i64,
     operator: String,
     system_account: String,
     account: String,
@@ -47,7 +48,6 @@ impl ClusterKeys {
     /// New keys for a new cluster.
     pub fn generate() -> Self {
         Self {
-            created_at: unix_now(),
             operator: KeyPair::new_operator(),
             system_account: KeyPair::new_account(),
             account: KeyPair::new_account(),
@@ -83,14 +83,14 @@ impl ClusterKeys {
 
     /// The operator's JWT; the server's root of trust.
     pub fn operator_jwt(&self) -> String {
-        self.account_like("deskmesh", &self.operator, self.created_at)
+        self.account_like("deskmesh", &self.operator, FIRST_SECOND)
             .with(claims::operator(&self.system_account.public_key()))
             .sign(&self.operator)
     }
 
     /// The system account's JWT.
     pub fn system_account_jwt(&self) -> String {
-        self.account_like("SYS", &self.system_account, self.created_at)
+        self.account_like("SYS", &self.system_account, FIRST_SECOND)
             .with(claims::plain_account())
             .sign(&self.operator)
     }
@@ -100,10 +100,10 @@ impl ClusterKeys {
         self.account_jwt_at(unix_now(), revocations)
     }
 
-    /// The account's JWT of the cluster's first second. The server's configuration preloads it, and the
-    /// resolver keeps whatever newer one was pushed: a restart does not let a revoked node in again.
+    /// The account's JWT before anything was pushed, which the server's configuration preloads. The
+    /// resolver keeps a newer one: a restart does not let a revoked node in again.
     pub(super) fn first_account_jwt(&self) -> String {
-        self.account_jwt_at(self.created_at, &Revocations::default())
+        self.account_jwt_at(FIRST_SECOND, &Revocations::default())
     }
 
     /// Public key of the mesh's account.
@@ -169,7 +169,6 @@ impl ClusterKeys {
     fn seeds(&self) -> Seeds {
         let seed = |key: &KeyPair| key.seed().expect("our own keys have their seeds");
         Seeds {
-            created_at: self.created_at,
             operator: seed(&self.operator),
             system_account: seed(&self.system_account),
             account: seed(&self.account),
@@ -179,7 +178,6 @@ impl ClusterKeys {
 
     fn from_seeds(seeds: &Seeds) -> Option<Self> {
         Some(Self {
-            created_at: seeds.created_at,
             operator: key_of(&seeds.operator, &KeyPairType::Operator)?,
             system_account: key_of(&seeds.system_account, &KeyPairType::Account)?,
             account: key_of(&seeds.account, &KeyPairType::Account)?,
