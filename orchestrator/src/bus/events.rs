@@ -1,10 +1,14 @@
 //! Reading the stream NODE_EVENT, in order, from the stored position, without acknowledgements: the
 //! position is stored by the same commit as the effects.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use async_nats::{
     Client,
+    connection::State,
     jetstream::{
         self,
         consumer::{DeliverPolicy, pull::OrderedConfig},
@@ -22,6 +26,8 @@ use crate::engine::{self, FromBus, RestartPoint};
 
 /// After so long without a message the stream is looked at: it may have been wiped meanwhile.
 const QUIET_MAX: Duration = Duration::from_secs(5);
+/// How often it is looked whether the connection is the one that the consumer was made on.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,6 +37,27 @@ enum Ended {
     Restart,
     /// The stream is not the one it was.
     StreamReplaced,
+    /// The broker was away; the consumer, which it keeps in memory alone, may be gone.
+    Reconnected,
+}
+
+/// What is read from.
+struct Source {
+    client: Client,
+    jetstream: jetstream::Context,
+}
+
+impl Source {
+    /// Grows with each connection.
+    fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
+    }
+
+    async fn until_connected(&self) {
+        while self.client.connection_state() != State::Connected {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
 }
 
 /// Hands events to the engine for ever.
@@ -40,14 +67,16 @@ pub(super) async fn run(client: Client, engine: engine::Handle) {
     if restart.wait_for(|point| point.load > 0).await.is_err() {
         return;
     }
-    let jetstream = jetstream::new(client);
+    let source = Source { jetstream: jetstream::new(client.clone()), client };
     let mut position = restart.borrow_and_update().position;
     let mut waits = Policy::forever().waits();
     loop {
         let before = position;
-        match read(&jetstream, &engine, &mut restart, &mut position).await {
+        source.until_connected().await;
+        match read(&source, &engine, &mut restart, &mut position).await {
             Ok(Ended::Restart) => position = restart.borrow_and_update().position,
             Ok(Ended::StreamReplaced) => warn!("The stream NODE_EVENT was replaced"),
+            Ok(Ended::Reconnected) => debug!("The broker is back"),
             Err(error) => warn!("Reading the stream NODE_EVENT failed: {}", chain(&*error)),
         }
         if position != before {
@@ -67,12 +96,13 @@ pub(super) async fn run(client: Client, engine: engine::Handle) {
 }
 
 async fn read(
-    jetstream: &jetstream::Context,
+    source: &Source,
     engine: &engine::Handle,
     restart: &mut watch::Receiver<RestartPoint>,
     position: &mut u64,
 ) -> Result<Ended, Error> {
-    let stream = ensure_stream(jetstream, &NODE_EVENT).await?;
+    let connects = source.connects();
+    let stream = ensure_stream(&source.jetstream, &NODE_EVENT).await?;
     if is_another(&stream, *position).await? {
         info!(position = *position, "NODE_EVENT is younger than the position: reading all of it");
         *position = 0;
@@ -80,16 +110,22 @@ async fn read(
     let consumer = stream.create_consumer(from(*position)).await?;
     let mut messages = consumer.messages().await?;
     debug!(position = *position, "Reading the stream NODE_EVENT");
+    let mut looked_at = Instant::now();
     loop {
         let next = tokio::select! {
-            next = timeout(QUIET_MAX, messages.next()) => next,
+            next = timeout(LOOK_EVERY, messages.next()) => next,
             changed = restart.changed() => { changed?; return Ok(Ended::Restart) }
         };
         let message = match next {
             Ok(Some(message)) => message?,
             Ok(None) => return Err("the consumer ended".into()),
+            Err(_) if source.connects() != connects => return Ok(Ended::Reconnected),
+            Err(_) if looked_at.elapsed() < QUIET_MAX => continue,
             Err(_) if is_another(&stream, *position).await? => return Ok(Ended::StreamReplaced),
-            Err(_) => continue,
+            Err(_) => {
+                looked_at = Instant::now();
+                continue;
+            }
         };
         let sequence = message.info()?.stream_sequence;
         let events = decode::events(&message.subject, &message.payload)
