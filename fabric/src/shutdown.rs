@@ -72,3 +72,19 @@ impl Signals {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_cancels_the_token() {
+        let token = token();
+        assert!(!token.is_cancelled());
+        kill_process(getpid(), Signal::TERM).unwrap();
+        let cancelled = token.cancelled();
+        tokio::time::timeout(std::time::Duration::from_secs(10), cancelled).await.unwrap();
+    }
+}

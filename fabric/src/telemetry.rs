@@ -36,3 +36,15 @@ pub fn init(service: &'static str) {
     }
     tracing::debug!(service, version = env!("CARGO_PKG_VERSION"), "Logging started");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starting_twice_is_harmless() {
+        init("test");
+        init("test");
+        assert!(EnvFilter::try_new(DEFAULT_FILTER).is_ok());
+    }
+}

@@ -149,3 +149,76 @@ fn ca_params(name: &str) -> Result<CertificateParams, rcgen::Error> {
 fn cannot_make(error: &rcgen::Error) -> Problem {
     Problem::new(ErrorCode::Internal, format!("cannot make a certificate: {}", chain(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{
+        RootCertStore,
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
+        pki_types::{ServerName, UnixTime},
+    };
+
+    use super::*;
+
+    /// Whether a client that trusts the CA alone takes the certificate for this host.
+    fn trusted(ca_pem: &str, issued: &IssuedCert, host: &str) -> bool {
+        install_provider();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let verifier = WebPkiServerVerifier::builder(Arc::new(roots)).build().unwrap();
+        let cert = CertificateDer::from_pem_slice(issued.cert_pem.as_bytes()).unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        verifier.verify_server_cert(&cert, &[], &name, &[], UnixTime::now()).is_ok()
+    }
+
+    #[test]
+    fn a_certificate_is_good_for_its_hosts_under_its_own_authority_alone() {
+        let (ours, other) = (authority(), authority());
+        let issued = ours.issue(&["mesh.example".into(), "127.0.0.1".into()]).unwrap();
+        assert!(trusted(ours.ca_pem(), &issued, "mesh.example"));
+        assert!(trusted(ours.ca_pem(), &issued, "127.0.0.1"));
+        assert!(!trusted(ours.ca_pem(), &issued, "127.0.0.2"));
+        assert!(!trusted(ours.ca_pem(), &issued, "other.example"));
+        assert!(!trusted(other.ca_pem(), &issued, "mesh.example"));
+    }
+
+    #[test]
+    fn an_authority_that_was_saved_goes_on_signing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let first = authority();
+        first.save(dir.path()).unwrap();
+        let secret = std::fs::metadata(dir.path().join(CA_SECRET)).unwrap();
+        assert_eq!(secret.permissions().mode() & 0o777, 0o600);
+        let public = std::fs::read_to_string(dir.path().join(CA_PUBLIC)).unwrap();
+        let loaded = CertAuthority::load(dir.path()).unwrap();
+        assert_eq!(loaded.fingerprint(), first.fingerprint());
+        assert_eq!(fingerprint(&public).unwrap().len(), 64);
+        assert!(trusted(&public, &loaded.issue(&["a.example".into()]).unwrap(), "a.example"));
+    }
+
+    #[test]
+    fn bad_hosts_and_files_are_refused() {
+        let refused = |host: &str| authority().issue(&[host.into()]).unwrap_err().code;
+        assert_eq!(refused("häuser"), ErrorCode::Invalid);
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(CertAuthority::load(dir.path()).unwrap_err().code, ErrorCode::Io);
+        std::fs::write(dir.path().join(CA_SECRET), "{}").unwrap();
+        assert_eq!(CertAuthority::load(dir.path()).unwrap_err().code, ErrorCode::Config);
+        assert_eq!(fingerprint("no"), None);
+    }
+
+    #[test]
+    fn nothing_printed_holds_a_key() {
+        let authority = authority();
+        let issued = authority.issue(&["a.example".into()]).unwrap();
+        let printed = format!("{authority:?} {issued:?}");
+        assert!(!printed.contains("PRIVATE KEY"), "{printed}");
+    }
+
+    fn authority() -> CertAuthority {
+        CertAuthority::generate("Deskmesh test CA").unwrap()
+    }
+}
