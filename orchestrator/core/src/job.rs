@@ -63,7 +63,7 @@ impl Job {
             fresh: progress.fresh,
             fresh_state: progress.fresh_state,
             counts: progress.counts,
-            granted: progress.state != JobState::Queued,
+            granted: progress.state == JobState::Running,
             cancel_requested: progress.cancel_requested,
             blocked_on: BTreeSet::new(),
             queue_until: None,

@@ -47,6 +47,7 @@ impl Core {
 
     fn revive(&mut self, now: Timestamp, mut job: Job, was_live: bool, out: &mut Output) {
         job.cancel_requested = false;
+        job.granted |= job.counts.succeeded > 0 || job.tasks.values().any(|task| task.epoch.0 > 0);
         let waiting = job.counts.queued;
         let id: JobId = self.insert_job(job);
         if !was_live {
