@@ -269,3 +269,6 @@ fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Problem> {
 fn wrong(key: &str, detail: &str) -> Problem {
     Problem::new(ErrorCode::Config, detail).at(key)
 }
+
+#[cfg(test)]
+mod tests;

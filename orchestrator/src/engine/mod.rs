@@ -6,6 +6,7 @@
 //! anything itself: the core does.
 
 mod handle;
+mod live;
 mod metrics;
 mod request;
 mod round;

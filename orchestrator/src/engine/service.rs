@@ -1,18 +1,17 @@
 //! The loop around the core.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use mesh_core::{Change, Command, Core, Input, NodeRecord, Output};
+use mesh_core::{Change, Command, Input, Output};
 use mesh_fabric::{
     backoff::{self, Policy},
     error::chain,
     time::Clock,
 };
-use mesh_schemas::{ErrorCode, NodeId, Problem, api::NodeState};
+use mesh_schemas::{ErrorCode, Problem};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -21,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    handle::{Handle, NodeEntry},
+    handle::Handle,
+    live::Live,
     metrics,
-    request::{Ask, Request, answer},
+    request::{Request, answer},
     round::{self, Answers, Inputs},
     watch::Watchers,
 };
@@ -82,14 +82,6 @@ pub struct Service {
     watchers: Arc<Watchers>,
 }
 
-/// What is loaded and lives in memory.
-struct Live {
-    core: Core,
-    nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
-    /// The stream's position that no commit has kept yet.
-    position: Option<u64>,
-}
-
 /// Why serving ended.
 enum Ended {
     /// Everything that waited is done.
@@ -128,7 +120,7 @@ impl Service {
         let notify = |error: &StoreError, wait: Duration| {
             warn!(wait_ms = wait.as_millis(), "Cannot load from the database: {}", chain(error));
         };
-        let load = backoff::retry(Policy::network(), || store.load(), retryable, notify);
+        let load = backoff::retry(Policy::forever(), || store.load(), retryable, notify);
         tokio::pin!(load);
         let mut refused = Vec::new();
         let (snapshot, position) = loop {
@@ -142,11 +134,9 @@ impl Service {
             }
         };
         info!(jobs = snapshot.jobs.len(), nodes = snapshot.nodes.len(), "Loaded what is live");
-        let keyed = |node: &NodeRecord| (node.id, Arc::new(node.clone()));
-        let nodes = snapshot.nodes.iter().map(keyed).collect();
-        let core = Core::new(self.options.core.clone(), snapshot, self.options.clock.now());
+        let live = Live::new(self.options.core.clone(), snapshot, self.options.clock.now());
         self.watchers.loaded(position);
-        Ok(Some(Live { core, nodes, position: None }))
+        Ok(Some(live))
     }
 
     async fn serve(
@@ -275,48 +265,6 @@ impl Service {
                 Err(EngineError::Store(error))
             }
         }
-    }
-}
-
-impl Live {
-    fn answer(&self, now: mesh_schemas::Timestamp, ask: Ask) {
-        match ask {
-            Ask::Why { job, reply } => answer(reply, Ok(self.core.why(now, job))),
-            Ask::Node { node, reply } => {
-                let entry = self.nodes.get(&node).and_then(|record| self.entry(now, record));
-                answer(reply, Ok(entry));
-            }
-            Ask::Nodes { reply } => {
-                let entries = self.nodes.values().filter_map(|record| self.entry(now, record));
-                answer(reply, Ok(entries.collect()));
-            }
-            Ask::Totals { reply } => answer(reply, Ok(self.core.totals())),
-            Ask::Holds { node, attempt, reply } => {
-                answer(reply, Ok(self.core.holds(node, attempt)));
-            }
-        }
-    }
-
-    fn entry(&self, now: mesh_schemas::Timestamp, record: &Arc<NodeRecord>) -> Option<NodeEntry> {
-        let status = self.core.node_status(now, record.id)?;
-        Some(NodeEntry { record: Arc::clone(record), status })
-    }
-
-    /// Keeps the nodes' records for listings; the core does not hand them out.
-    fn remember(&mut self, changes: &[Change]) {
-        for change in changes {
-            if let Change::Node(node) = change {
-                self.nodes.insert(node.id, Arc::new((**node).clone()));
-            }
-        }
-    }
-
-    fn show(&self, now: mesh_schemas::Timestamp) {
-        let mut states: BTreeMap<NodeState, u32> = BTreeMap::new();
-        for status in self.nodes.keys().filter_map(|node| self.core.node_status(now, *node)) {
-            *states.entry(status.state).or_default() += 1;
-        }
-        metrics::gauges(self.core.totals(), &states);
     }
 }
 

@@ -98,3 +98,43 @@ fn job_of(change: &Change) -> Option<JobId> {
         Change::Node(_) | Change::NodeJournal { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_core::EventRecord;
+    use mesh_schemas::{Timestamp, api::EventKind};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn job(n: u128) -> JobId {
+        JobId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn change(job: JobId) -> Change {
+        Change::Event(EventRecord {
+            at: Timestamp::from_millis(0),
+            kind: EventKind::JobAccepted,
+            job: Some(job),
+            task: None,
+            epoch: None,
+            node: None,
+            detail: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_commit_wakes_those_who_wait_for_its_jobs_and_no_others() {
+        let watchers = Watchers::new();
+        let (mut one, mut two) = (watchers.job(job(1)), watchers.job(job(2)));
+        let all = watchers.changes();
+        watchers.committed(7, &[change(job(1))]);
+        assert!(one.changed().await);
+        assert_eq!(*all.borrow(), 7);
+        assert!(!two.0.has_changed().unwrap());
+        watchers.committed(8, &[change(job(2))]);
+        assert!(two.changed().await);
+        drop(watchers);
+        assert!(!one.changed().await, "nothing changes after the engine's end");
+    }
+}
