@@ -82,13 +82,20 @@ fn run(cli: Cli) -> Result<ExitCode, Problem> {
             say(&agent::report::describe(&NodeConfig::load(&arg.config)?)?);
         }
         (Some(Command::Shim { args }), _) => return Ok(shim::run(&args)),
-        (None, Some(config)) => supervisor::run(&NodeConfig::load(&config)?, &config)?,
+        (None, Some(config)) => return supervise(&config),
         (None, None) => {
             return Err(Problem::new(ErrorCode::Usage, "no configuration was given")
                 .hint("run mesh-node --config FILE, or mesh-node --help for more"));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn supervise(file: &std::path::Path) -> Result<ExitCode, Problem> {
+    let config = NodeConfig::load(file)?;
+    let capacity = agent::report::capacity(&config);
+    mesh_fabric::telemetry::init("mesh-node");
+    supervisor::run(supervisor::Options::new(&config.data_dir, capacity, file)?)
 }
 
 /// Data goes to stdout; a reader that has gone away is no error.

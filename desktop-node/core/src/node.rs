@@ -6,9 +6,7 @@ use std::{
 };
 
 use mesh_schemas::{
-    AttemptKey, JournalId, Span, Timestamp,
-    manifest::ManifestSummary,
-    message::{HeldAttempts, NodeEvent},
+    AttemptKey, JournalId, Span, Timestamp, manifest::ManifestSummary, message::NodeEvent,
 };
 
 use crate::{
@@ -103,21 +101,6 @@ impl Node {
     /// Everything held, ended but unrecorded attempts included.
     pub fn attempts(&self) -> impl Iterator<Item = (&AttemptKey, &Attempt)> {
         self.attempts.iter()
-    }
-
-    /// What a beat names.
-    pub fn held(&self) -> Vec<HeldAttempts> {
-        let mut held: Vec<HeldAttempts> = Vec::new();
-        for key in self.attempts.keys() {
-            match held.last_mut() {
-                Some(last) if last.job == key.job => last.tasks.push((key.task, key.epoch)),
-                _ => {
-                    let tasks = vec![(key.task, key.epoch)];
-                    held.push(HeldAttempts { job: key.job, tasks });
-                }
-            }
-        }
-        held
     }
 
     /// True once the node was told to stop.

@@ -95,6 +95,8 @@ pub enum Action {
         /// How long it may take to end by itself.
         grace: Span,
     },
+    /// It runs: look after its output. Safe to do twice.
+    Watch(AttemptKey),
     /// Store its last output. Answered by `Stored` or `Fenced`; tried for ever.
     StoreFinal(AttemptKey),
     /// Let the supervisor forget it, stop its uploads and remove its directory.

@@ -73,6 +73,7 @@ impl Node {
             (Phase::Submitted, Supervised::Running { started_at }) => {
                 attempt.phase = Phase::Running { started_at, output_at: now.max(started_at) };
                 self.starts.push_back((now + START_HOLD, key));
+                out.actions.push(Action::Watch(key));
             }
             (Phase::Submitted | Phase::Running { .. }, Supervised::Exited(exit)) => {
                 self.on_exited(key, exit, out);

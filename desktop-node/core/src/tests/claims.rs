@@ -15,7 +15,7 @@ fn a_task_runs_is_stored_ends_and_is_forgotten() {
     let a = key(0, 1);
     bench.start(&[a]).expect(&[Action::Beat, Action::Prepare(a)]);
     bench.ready(a).expect(&[Action::Submit(a)]);
-    bench.runs(a).expect(&[]);
+    bench.runs(a).expect(&[Action::Watch(a)]);
     bench.exits(a, ExitHow::Code(0)).expect(&[Action::StoreFinal(a)]);
     let ended = bench.stored(a).sends_end();
     assert_eq!((ended.class, ended.exit_code), (EndClass::Success, Some(0)));

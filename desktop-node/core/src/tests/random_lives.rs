@@ -157,7 +157,7 @@ impl World {
                 self.supervised.remove(&key);
                 self.storing.remove(&key);
             }
-            Action::Beat | Action::Hello => {}
+            Action::Watch(_) | Action::Beat | Action::Hello => {}
         }
     }
 
@@ -264,6 +264,9 @@ impl World {
     fn calm(&mut self) {
         self.die_before_acting = false;
         for _ in 0..200 {
+            if self.node.is_empty() && self.supervised.is_empty() {
+                return;
+            }
             for step in [
                 Step::Prepare { ready: true },
                 Step::Run,
@@ -285,14 +288,14 @@ fn restore(records: Vec<Record>, now: Timestamp) -> (Node, Vec<Record>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn no_end_is_lost_or_doubled_whatever_happens(steps in prop::collection::vec(step(), 0..120)) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
         world.calm();
-        prop_assert!(world.node.is_empty(), "still held: {:?}", world.node.held());
+        prop_assert!(world.node.is_empty(), "still held: {:?}", world.node);
         prop_assert!(world.supervised.is_empty(), "still alive: {:?}", world.supervised);
         for (attempt, ends) in &world.ends {
             prop_assert_eq!(*ends, 1, "{} ended {} times", attempt, ends);

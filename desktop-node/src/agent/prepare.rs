@@ -1,0 +1,219 @@
+//! Makes an attempt's directory, with its input and its checkpoint in it.
+//!
+//! Attempts without either are prepared at once, a batch at a time; the others download, a few at a
+//! time, and try again while the store or the orchestrator is out of reach.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use mesh_artifacts::download::{self, DownloadError};
+use mesh_node_core::{Attempt, Input, Prepared};
+use mesh_schemas::{
+    AttemptKey, Problem,
+    artifact_path::ArtifactPath,
+    manifest::{Manifest, ManifestRef},
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{place::Place, port::NatsPort, wire::Wire};
+
+/// Most attempts whose downloads run side by side.
+const DOWNLOADS_MAX: usize = 4;
+/// How often a download is tried before the attempt is handed back.
+const TRIES_MAX: u32 = 8;
+/// Bounds of the wait between two tries.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Exit code of problems that a later try may heal.
+const UNAVAILABLE_EXIT: u8 = 7;
+
+/// What is to be prepared.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    attempt: AttemptKey,
+    place: Place,
+    workdir: Option<String>,
+    checkpoint_dir: Option<String>,
+    input: Option<ManifestRef>,
+    checkpoint: Option<ManifestRef>,
+}
+
+impl Wanted {
+    pub(super) fn new(data_dir: &Path, attempt: &Attempt) -> Self {
+        let (key, run) = (attempt.key(), &attempt.job.run);
+        Self {
+            attempt: key,
+            place: Place::new(data_dir, key),
+            workdir: run.workdir.clone(),
+            checkpoint_dir: run.checkpoint.clone(),
+            input: run.input.clone(),
+            checkpoint: attempt.start.checkpoint.clone(),
+        }
+    }
+
+    const fn downloads(&self) -> bool {
+        self.input.is_some() || self.checkpoint.is_some()
+    }
+}
+
+/// Prepares what it is told to.
+pub(super) struct Preparer {
+    wire: Wire,
+    http: reqwest::Client,
+    inputs: mpsc::Sender<Input>,
+    tracker: TaskTracker,
+    runtime: tokio::runtime::Handle,
+    slots: Arc<Semaphore>,
+    running: BTreeMap<AttemptKey, CancellationToken>,
+}
+
+impl Preparer {
+    pub(super) fn new(
+        wire: Wire,
+        http: reqwest::Client,
+        inputs: mpsc::Sender<Input>,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(DOWNLOADS_MAX));
+        let (tracker, running) = (TaskTracker::new(), BTreeMap::new());
+        Self { wire, http, inputs, tracker, runtime, slots, running }
+    }
+
+    /// Prepares at once what needs no download, and starts the rest.
+    pub(super) fn prepare(&mut self, wanted: Vec<Wanted>) -> Vec<Input> {
+        let mut done = Vec::new();
+        for wanted in wanted {
+            if wanted.downloads() {
+                self.start(wanted);
+            } else {
+                let result = outcome(make_place(&wanted));
+                done.push(Input::Prepared { attempt: wanted.attempt, result });
+            }
+        }
+        done
+    }
+
+    /// Makes a running preparation end soon.
+    pub(super) fn abort(&self, attempt: AttemptKey) {
+        if let Some(token) = self.running.get(&attempt) {
+            token.cancel();
+        }
+    }
+
+    /// A preparation has come to its end.
+    pub(super) fn forget(&mut self, attempt: AttemptKey) {
+        self.running.remove(&attempt);
+    }
+
+    fn start(&mut self, wanted: Wanted) {
+        let stop = CancellationToken::new();
+        self.running.insert(wanted.attempt, stop.clone());
+        let (slots, inputs, http) =
+            (Arc::clone(&self.slots), self.inputs.clone(), self.http.clone());
+        let port = NatsPort { wire: self.wire.clone(), attempt: wanted.attempt };
+        let work = async move {
+            let download = async {
+                let _slot = slots.acquire().await;
+                download(&wanted, &port, &http).await
+            };
+            let result = tokio::select! {
+                () = stop.cancelled() => Prepared::Aborted,
+                done = download => outcome(done),
+            };
+            // The engine is gone only when the agent ends.
+            let _ended = inputs.send(Input::Prepared { attempt: wanted.attempt, result }).await;
+        };
+        self.tracker.spawn_on(work, &self.runtime);
+    }
+}
+
+fn outcome(done: Result<(), String>) -> Prepared {
+    done.map_or_else(Prepared::Failed, |()| Prepared::Ready)
+}
+
+/// A fresh directory: what an earlier life of the agent began is begun anew.
+fn make_place(wanted: &Wanted) -> Result<(), String> {
+    let failed = |error: io::Error| format!("the attempt's directory cannot be made: {error}");
+    let place = &wanted.place;
+    match std::fs::create_dir(&place.dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_dir_all(&place.dir).map_err(failed)?;
+            std::fs::create_dir(&place.dir).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    std::fs::create_dir(place.work()).map_err(failed)?;
+    std::fs::create_dir(place.tmp()).map_err(failed)?;
+    for below in [&wanted.workdir, &wanted.checkpoint_dir].into_iter().flatten() {
+        std::fs::create_dir_all(inside(&place.work(), below)?).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Joins a path of the job's spec; one that leads elsewhere is refused here as well.
+fn inside(work: &Path, below: &str) -> Result<PathBuf, String> {
+    if below == "." {
+        return Ok(work.to_owned());
+    }
+    let trimmed = below.trim_end_matches('/');
+    let path: ArtifactPath = trimmed.parse().map_err(|problem: Problem| problem.detail)?;
+    Ok(work.join(path.as_str()))
+}
+
+async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), String> {
+    let mut wait = RETRY_MIN;
+    let mut tries = 1;
+    loop {
+        make_place(wanted)?;
+        let problem = match fetch(wanted, port, http).await {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
+        };
+        tracing::warn!(attempt = %wanted.attempt, tries, code = %problem.code, "Not prepared yet");
+        if tries >= TRIES_MAX || problem.code.exit_code() != UNAVAILABLE_EXIT {
+            return Err(format!("its input cannot be fetched: {}", problem.detail));
+        }
+        tokio::time::sleep(wait).await;
+        (tries, wait) = (tries + 1, (wait * 2).min(RETRY_MAX));
+    }
+}
+
+async fn fetch(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), Problem> {
+    let work = wanted.place.work();
+    let problem = |error: DownloadError| error.problem();
+    if let Some(input) = &wanted.input {
+        let manifest = download::fetch_manifest(port, http, input).await.map_err(problem)?;
+        download::materialize(port, http, &manifest, &manifest.files, &work, |_| {})
+            .await
+            .map_err(problem)?;
+    }
+    if let (Some(checkpoint), Some(below)) = (&wanted.checkpoint, &wanted.checkpoint_dir) {
+        let manifest = download::fetch_manifest(port, http, checkpoint).await.map_err(problem)?;
+        let failed = |detail: String| Problem::new(mesh_schemas::ErrorCode::Io, detail);
+        let dest = inside(&work, below).map_err(failed)?;
+        std::fs::create_dir_all(&dest).map_err(|error| failed(error.to_string()))?;
+        download::materialize(port, http, &manifest, &manifest.checkpoint, &dest, |_| {})
+            .await
+            .map_err(problem)?;
+        remember(&wanted.place, &manifest);
+    }
+    Ok(())
+}
+
+/// Keeps the manifest for the uploader: what it names need not be uploaded again.
+fn remember(place: &Place, manifest: &Manifest) {
+    let written = serde_json::to_vec(manifest)
+        .map_err(io::Error::other)
+        .and_then(|text| std::fs::write(place.previous(), text));
+    if let Err(error) = written {
+        // Without it the same chunks are uploaded once more, nothing else.
+        tracing::debug!(%error, "The previous manifest was not kept");
+    }
+}

@@ -1,0 +1,83 @@
+//! One upload in a task of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use mesh_artifacts::upload::{AttemptUploader, Stage};
+use mesh_schemas::{AttemptKey, ErrorCode, Problem, manifest::ManifestSummary};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Subject, Uploads};
+use crate::agent::port::NatsPort;
+
+/// Bounds of the wait before the last upload is tried again.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+pub(super) struct Transfer {
+    pub(super) subject: Subject,
+    pub(super) stage: Stage,
+    pub(super) stop: CancellationToken,
+    /// What is stored by now, for when nothing is new.
+    pub(super) last: Option<ManifestSummary>,
+    pub(super) shared: Arc<Uploads>,
+    pub(super) slots: Arc<Semaphore>,
+}
+
+/// How it came out.
+pub(super) struct Done {
+    pub(super) attempt: AttemptKey,
+    pub(super) stage: Stage,
+    /// To go on with.
+    pub(super) uploader: Option<AttemptUploader>,
+    pub(super) result: Result<Option<ManifestSummary>, ErrorCode>,
+}
+
+impl Transfer {
+    pub(super) async fn run(self, mut uploader: Option<AttemptUploader>) -> Done {
+        let stop = self.stop.clone();
+        let result = tokio::select! {
+            () = stop.cancelled() => Err(ErrorCode::WrongState),
+            result = self.persist(&mut uploader) => result,
+        };
+        Done { attempt: self.subject.attempt, stage: self.stage, uploader, result }
+    }
+
+    /// Once while the attempt runs; at the end until it is stored or fenced.
+    async fn persist(
+        &self,
+        uploader: &mut Option<AttemptUploader>,
+    ) -> Result<Option<ManifestSummary>, ErrorCode> {
+        let mut wait = RETRY_MIN;
+        loop {
+            let problem = match self.store(uploader).await {
+                Ok(manifest) => return Ok(manifest.or_else(|| self.last.clone())),
+                Err(problem) => problem,
+            };
+            metrics::counter!("mesh_node_upload_failures_total").increment(1);
+            let (code, detail) = (problem.code, problem.detail);
+            tracing::warn!(attempt = %self.subject.attempt, %code, "Output not stored yet: {detail}");
+            if self.stage == Stage::Running || code == ErrorCode::Fenced {
+                return Err(code);
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn store(
+        &self,
+        uploader: &mut Option<AttemptUploader>,
+    ) -> Result<Option<ManifestSummary>, Problem> {
+        let uploader = match uploader {
+            Some(uploader) => uploader,
+            None => uploader.insert(self.subject.open().map_err(|error| error.problem())?),
+        };
+        let closed = |_| Problem::new(ErrorCode::Internal, "the uploads have ended");
+        let _slot = self.slots.acquire().await.map_err(closed)?;
+        let wire = self.shared.wire.clone();
+        let port = NatsPort { wire, attempt: self.subject.attempt };
+        let stored = uploader.store(&port, &self.shared.http, self.stage).await;
+        stored.map_err(|error| error.problem())
+    }
+}
