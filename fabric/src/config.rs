@@ -7,7 +7,7 @@ use std::{ops::Range, path::Path};
 use figment::{Figment, error::Kind, providers::Serialized};
 use mesh_schemas::{ErrorCode, Problem};
 use serde::de::DeserializeOwned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// What separates the parts of a variable's name: `MESH_NODE__DISCONNECT_GRACE`, `MESH_X__NATS__NAME`.
 const SEPARATOR: &str = "__";
@@ -78,12 +78,7 @@ impl Source<'_> {
 
     fn explain(&self, error: &figment::Error) -> Problem {
         let mut path = error.path.clone();
-        let key = match &error.kind {
-            Kind::UnknownField(key, _) => Some(key.clone()),
-            Kind::MissingField(key) => Some(key.to_string()),
-            _ => None,
-        };
-        if let Some(key) = key.filter(|key| path.last() != Some(key)) {
+        if let Some(key) = named_key(&error.kind).filter(|key| path.last() != Some(key)) {
             path.push(key);
         }
         let field = path.join(".");
@@ -114,6 +109,14 @@ impl Source<'_> {
     }
 }
 
+/// The key that the error is about when its path does not end with it.
+fn named_key(kind: &Kind) -> Option<String> {
+    if let Kind::UnknownField(key, _) = kind {
+        return Some(key.clone());
+    }
+    if let Kind::MissingField(key) = kind { Some(key.to_string()) } else { None }
+}
+
 /// The value inside tables named by the path.
 fn nested(path: &[String], value: &str) -> toml::Value {
     let table =
@@ -135,28 +138,24 @@ fn value_of(text: &str) -> toml::Value {
 fn span_of(table: &DeTable<'_>, path: &[String]) -> Option<Range<usize>> {
     let (key, rest) = path.split_first()?;
     let (written, value) = table.iter().find(|(written, _)| written.get_ref() == key)?;
-    let deeper = match value.get_ref() {
-        DeValue::Table(inner) => span_of(inner, rest),
-        _ => None,
-    };
-    deeper.or(Some(written.span()))
+    let deeper = value.get_ref().as_table().and_then(|inner| span_of(inner, rest));
+    deeper.or_else(|| Some(written.span()))
 }
 
 fn reason(error: &figment::Error, field: &str) -> String {
-    match &error.kind {
-        Kind::UnknownField(..) => format!("there is no key {field}"),
-        Kind::MissingField(_) => format!("the key {field} is missing"),
-        kind => {
-            let of = if field.is_empty() { String::new() } else { format!("{field}: ") };
-            format!("{of}{kind}")
-        }
+    if let Kind::UnknownField(..) = &error.kind {
+        return format!("there is no key {field}");
     }
+    if let Kind::MissingField(_) = &error.kind {
+        return format!("the key {field} is missing");
+    }
+    let of = if field.is_empty() { String::new() } else { format!("{field}: ") };
+    format!("{of}{}", error.kind)
 }
 
 fn hint(kind: &Kind) -> Option<String> {
-    let (given, known) = match kind {
-        Kind::UnknownField(given, known) | Kind::UnknownVariant(given, known) => (given, known),
-        _ => return None,
+    let (Kind::UnknownField(given, known) | Kind::UnknownVariant(given, known)) = kind else {
+        return None;
     };
     let similarity = |name: &&str| strsim::jaro_winkler(given, name);
     let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
