@@ -1,27 +1,25 @@
 //! Fetches manifests, files and logs, and trusts none of them before their hashes agree.
-use std::path::Path;
 
+mod error;
+mod log;
+mod materialize;
+mod write;
+
+use bytes::Bytes;
 use mesh_schemas::{
     error::{ErrorCode, Problem},
-    manifest::{FileEntry, Manifest, ManifestRef, StreamName, TimeMark},
+    manifest::{ChunkRef, Manifest, ManifestRef},
 };
 
-use crate::port::ObjectPort;
+use crate::{
+    core::{check, codec, fetch::Run, hash_hex},
+    port::ObjectPort,
+    transfer::{Getter, Wire},
+};
 
-/// Why it could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
-    /// Not there yet.
-    #[error("not implemented")]
-    NotImplemented,
-}
-
-impl DownloadError {
-    /// For people.
-    pub fn problem(&self) -> Problem {
-        Problem::new(ErrorCode::Internal, self.to_string())
-    }
-}
+pub use error::DownloadError;
+pub use log::{LogPiece, read_log};
+pub use materialize::materialize;
 
 /// How far a transfer is, in raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,50 +30,51 @@ pub struct Progress {
     pub bytes_total: u64,
 }
 
-/// A piece of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LogPiece {
-    /// The bytes from the wanted offset.
-    pub data: Vec<u8>,
-    /// When which of these bytes was seen.
-    pub marks: Vec<TimeMark>,
-    /// The attempt has ended and nothing follows these bytes.
-    pub end: bool,
-}
-
 /// Fetches a manifest, verifies its size and hash, and checks every rule of its format.
-#[expect(clippy::unused_async, reason = "the skeleton of an async function")]
+///
+/// # Errors
+/// Out of reach, or `E_INTEGRITY`, `E_PATH_ESCAPE` or `E_TOO_LARGE` for what cannot be trusted.
 pub async fn fetch_manifest(
-    _port: &dyn ObjectPort,
-    _http: &reqwest::Client,
-    _manifest: &ManifestRef,
+    port: &dyn ObjectPort,
+    http: &reqwest::Client,
+    manifest: &ManifestRef,
 ) -> Result<Manifest, DownloadError> {
-    Err(DownloadError::NotImplemented)
+    let ManifestRef { key, size, blake3 } = manifest;
+    if *size == 0 || *size > check::MANIFEST_BYTES_MAX {
+        let detail = format!("the manifest {key} has {size} bytes");
+        return Err(DownloadError::Manifest(Problem::new(ErrorCode::TooLarge, detail)));
+    }
+    let json = Getter::new(Wire { port, http }).range(key, 0, *size).await?;
+    let found = hash_hex(&json);
+    if found != *blake3 {
+        return Err(DownloadError::Hash { what: key.clone(), expected: blake3.clone(), found });
+    }
+    check::read_manifest(&json).map_err(DownloadError::Manifest)
 }
 
-/// Writes files of a manifest below `dest`, which must exist. `files` is `&manifest.files`,
-/// `&manifest.checkpoint` or a selection of either.
-#[expect(clippy::unused_async, reason = "the skeleton of an async function")]
-pub async fn materialize(
-    _port: &dyn ObjectPort,
-    _http: &reqwest::Client,
-    _manifest: &Manifest,
-    _files: &[FileEntry],
-    _dest: &Path,
-    _on_progress: impl FnMut(Progress) + Send,
-) -> Result<(), DownloadError> {
-    Err(DownloadError::NotImplemented)
+/// The bytes of a run, as they lie in its pack.
+async fn fetch_run(
+    getter: &Getter<'_>,
+    manifest: &Manifest,
+    run: &Run,
+) -> Result<Bytes, DownloadError> {
+    let pack = manifest.packs.get(run.pack as usize).ok_or_else(|| {
+        let detail = format!("the manifest has no pack {}", run.pack);
+        DownloadError::Manifest(Problem::new(ErrorCode::Integrity, detail))
+    })?;
+    Ok(getter.range(&pack.key, run.start, run.end).await?)
 }
 
-/// Log bytes from `from` on, at most `max`.
-#[expect(clippy::unused_async, reason = "the skeleton of an async function")]
-pub async fn read_log(
-    _port: &dyn ObjectPort,
-    _http: &reqwest::Client,
-    _manifest: &Manifest,
-    _stream: StreamName,
-    _from: u64,
-    _max: usize,
-) -> Result<LogPiece, DownloadError> {
-    Err(DownloadError::NotImplemented)
+/// The raw bytes of a chunk, verified.
+fn raw_chunk<'a>(
+    run: &Run,
+    bytes: &'a [u8],
+    chunk: &ChunkRef,
+    of: &str,
+) -> Result<std::borrow::Cow<'a, [u8]>, DownloadError> {
+    let damaged =
+        |source| DownloadError::Chunk { of: of.to_owned(), chunk: chunk.blake3.clone(), source };
+    let kept = run.slice(bytes, chunk);
+    let kept = kept.ok_or(codec::Damage::Length { expected: chunk.raw_len }).map_err(damaged)?;
+    codec::decode(chunk, kept).map_err(damaged)
 }

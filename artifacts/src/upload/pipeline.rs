@@ -1,0 +1,140 @@
+//! The asynchronous half of an upload: stores packs as they come, then the manifest that names them.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream::FuturesOrdered};
+use mesh_fabric::files;
+use mesh_schemas::{
+    manifest::{ChunkRef, ManifestOwner, ManifestPlace, ManifestRef, ManifestSummary, PackRef},
+    subject,
+};
+use tokio::sync::mpsc;
+
+use super::{UploadError, producer::Parcel};
+use crate::{
+    core::{
+        hash_hex,
+        state::{Contents, UploadState, summarize},
+    },
+    port::PortError,
+    transfer::{Put, Wire},
+};
+
+/// The state file is written after so many packs, so that a long upload survives a kill.
+const PACKS_PER_SAVE: usize = 8;
+
+/// One owner's way into the store.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) wire: Wire<'a>,
+    pub(crate) state: &'a mut UploadState,
+    /// None for an upload that begins anew after a kill.
+    pub(crate) state_file: Option<&'a Path>,
+}
+
+impl Pipeline<'_> {
+    /// Uploads packs until there are no more. They are recorded in the order they were made in.
+    pub(crate) async fn store_packs(
+        &mut self,
+        mut parcels: mpsc::Receiver<Parcel>,
+        mut on_pack: impl FnMut(),
+    ) -> Result<(), UploadError> {
+        let (wire, prefix) = (self.wire, prefix(self.state.owner));
+        let mut under_way = FuturesOrdered::new();
+        let (mut open, mut unsaved) = (true, 0);
+        while open || !under_way.is_empty() {
+            tokio::select! {
+                Some(stored) = under_way.next(), if !under_way.is_empty() => {
+                    let (pack, chunks) = stored?;
+                    self.state.stored.record(pack, chunks);
+                    unsaved += 1;
+                    on_pack();
+                }
+                // The producer's permits bound how many come.
+                parcel = parcels.recv(), if open => match parcel {
+                    Some(parcel) => under_way.push_back(store_pack(wire, &prefix, parcel)),
+                    None => open = false,
+                },
+            }
+            if unsaved >= PACKS_PER_SAVE {
+                self.save().await?;
+                unsaved = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the manifest after all that it names was seen in the store, and remembers it.
+    pub(crate) async fn publish(
+        &mut self,
+        contents: Contents,
+        complete: bool,
+    ) -> Result<ManifestSummary, UploadError> {
+        self.confirm_packs().await?;
+        let manifest = self.state.next_manifest(&contents, complete);
+        let json = serde_json::to_vec(&manifest).map_err(|_| UploadError::Stopped)?;
+        let (size, blake3) = (json.len() as u64, hash_hex(&json));
+        let name = format!("m{}-{}.json", manifest.version, blake3.get(..16).unwrap_or(&blake3));
+        let key = format!("{}{name}", prefix(self.state.owner));
+        self.wire.put(&name, &key, Bytes::from(json)).await?;
+        let object = PackRef { key: key.clone(), size, blake3: blake3.clone() };
+        self.wire.check(vec![object]).await.map_err(UploadError::Check)?;
+        let place = ManifestPlace::Object(ManifestRef { key, size, blake3 });
+        let summary = summarize(&manifest, place);
+        self.state.commit(contents, complete, summary.clone());
+        self.save().await?;
+        Ok(summary)
+    }
+
+    async fn confirm_packs(&mut self) -> Result<(), UploadError> {
+        let unchecked = self.state.stored.unchecked().to_vec();
+        if unchecked.is_empty() {
+            return Ok(());
+        }
+        match self.wire.check(unchecked).await {
+            Ok(()) => {
+                self.state.stored.packs_checked = self.state.stored.packs.len();
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error, PortError::Refused(_)) {
+                    self.state.stored.forget_unchecked();
+                }
+                Err(UploadError::Check(error))
+            }
+        }
+    }
+
+    async fn save(&self) -> Result<(), UploadError> {
+        let Some(path) = self.state_file.map(Path::to_owned) else { return Ok(()) };
+        let json = serde_json::to_vec(&self.state).map_err(|_| UploadError::Stopped)?;
+        let write = move || {
+            files::write_durable(&path, &json).map_err(|source| UploadError::State { path, source })
+        };
+        tokio::task::spawn_blocking(write).await.map_err(|_| UploadError::Stopped)?
+    }
+}
+
+async fn store_pack(
+    wire: Wire<'_>,
+    prefix: &str,
+    parcel: Parcel,
+) -> Result<(PackRef, Vec<ChunkRef>), UploadError> {
+    let Parcel { pack, _permit } = parcel;
+    let key = format!("{prefix}{}", pack.name);
+    let object = PackRef { key, size: pack.bytes.len() as u64, blake3: pack.blake3 };
+    let put = wire.put(&pack.name, &object.key, Bytes::from(pack.bytes)).await?;
+    if put == Put::AlreadyThere {
+        // The name holds the hash: it is this pack of an earlier try, when it is whole.
+        wire.check(vec![object.clone()]).await.map_err(UploadError::Check)?;
+    }
+    Ok((object, pack.chunks))
+}
+
+/// Where an owner's objects lie.
+pub(crate) fn prefix(owner: ManifestOwner) -> String {
+    match owner {
+        ManifestOwner::Attempt(attempt) => subject::attempt_prefix(attempt),
+        ManifestOwner::Upload(upload) => subject::upload_prefix(upload),
+    }
+}
