@@ -6,18 +6,14 @@ use aide::{
     axum::{ApiRouter, routing::get_with},
     transform::TransformOperation,
 };
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State};
 use mesh_schemas::api::ServerInfo;
 
 use super::{
     Api,
     caller::{Caller, Read},
     problem::{ApiError, ApiResult},
+    text::Text,
 };
 
 /// How long a part may take to say that it is well.
@@ -68,23 +64,11 @@ fn doc_authority(op: TransformOperation<'_>) -> TransformOperation<'_> {
         .tag("server")
 }
 
-async fn authority(State(api): State<Api>) -> ApiResult<Pem> {
+async fn authority(State(api): State<Api>) -> ApiResult<Text> {
     let file = api.app.config.tls.as_ref().and_then(|tls| tls.ca_file.clone());
     let Some(file) = file else {
         return Err(ApiError::not_found("certificate authority of this cluster's own"));
     };
-    tokio::fs::read_to_string(file).await.map(Pem).map_err(|error| ApiError::internal(&error))
-}
-
-/// A certificate as text.
-struct Pem(String);
-
-impl IntoResponse for Pem {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, "application/x-pem-file")], self.0).into_response()
-    }
-}
-
-impl aide::OperationOutput for Pem {
-    type Inner = String;
+    let body = tokio::fs::read_to_string(file).await.map_err(|error| ApiError::internal(&error))?;
+    Ok(Text { media_type: "application/x-pem-file", body })
 }

@@ -29,6 +29,7 @@ mod sse;
 mod stored_log;
 mod strict_json;
 mod tasks;
+mod text;
 mod tokens;
 mod uploads;
 mod wait;

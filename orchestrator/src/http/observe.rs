@@ -164,3 +164,45 @@ impl OperationInput for RequestTrace {
         super::sse::header_parameter(ctx, operation, TRACEPARENT_HEADER, about);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn boom() -> &'static str {
+        panic!("secret words")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_tells_nothing() {
+        let layer = middleware::from_fn_with_state(Limits::default(), observe);
+        let app = Router::new().route("/boom", get(boom)).layer(layer);
+        let response =
+            app.oneshot(Request::get("/boom").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("E_INTERNAL") && !text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_full_server_says_when_to_come_back_and_still_answers_probes() {
+        let limits = Limits::default();
+        let held: Vec<_> = std::iter::from_fn(|| limits.request().ok()).collect();
+        let layer = middleware::from_fn_with_state(limits, observe);
+        let fine = || async { "fine" };
+        let app = Router::new().route("/x", get(fine)).route("/healthz", get(fine)).layer(layer);
+        let ask = async |path: &str| {
+            app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+        };
+        let busy = ask("/x").await;
+        assert_eq!(busy.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(busy.headers()["retry-after"], "1");
+        assert_eq!(ask("/healthz").await.status(), StatusCode::OK);
+        drop(held);
+        assert_eq!(ask("/x").await.status(), StatusCode::OK);
+    }
+}

@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt as _};
 use mesh_schemas::Problem;
 use serde::Serialize;
 
-use super::{limits::Permit, observe::Waited, serve::Shutdown};
+use super::{limits::Permit, observe::Waited, serve::Shutdown, text::described};
 
 /// How often a comment is sent when there is nothing to say, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -67,17 +67,8 @@ impl OperationOutput for EventStream {
     type Inner = String;
 
     fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<openapi::Response> {
-        let schema = SchemaObject {
-            json_schema: ctx.schema.subschema_for::<String>(),
-            example: None,
-            external_docs: None,
-        };
-        let media = openapi::MediaType { schema: Some(schema), ..Default::default() };
-        Some(openapi::Response {
-            description: "Server-sent events; see the description of the operation.".into(),
-            content: std::iter::once(("text/event-stream".to_owned(), media)).collect(),
-            ..Default::default()
-        })
+        let about = "Server-sent events; see the description of the operation.";
+        Some(described(ctx, "text/event-stream", about))
     }
 
     fn inferred_responses(
