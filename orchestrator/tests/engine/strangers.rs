@@ -15,6 +15,10 @@ async fn doubled_events_and_garbage_change_nothing_and_are_passed_over() {
     let job = cluster.submit(&JobSpec::new(["true"])).await.unwrap();
     let attempt = node.take(1).await.0[0];
     let event_subject = subject::node_event(node.node);
+    // What is said before there is a stream is not kept.
+    let jetstream = async_nats::jetstream::new(cluster.nats.service("test").await);
+    let made = async || jetstream.get_stream(subject::NODE_EVENT.name).await.ok();
+    let stream = wait_for(SOON, "the stream to be made", made).await;
 
     let events = node.events(vec![started(attempt), ended(attempt)]);
     let good = serde_json::to_vec(&events).unwrap();
@@ -41,9 +45,7 @@ async fn doubled_events_and_garbage_change_nothing_and_are_passed_over() {
     cluster.until_job_is(job, JobState::Succeeded).await;
     node.forget(attempt);
 
-    // Everything that lies in the stream has been passed, and the position says so after a restart too.
-    let stream = async_nats::jetstream::new(cluster.nats.service("test").await);
-    let stream = stream.get_stream(subject::NODE_EVENT.name).await.unwrap();
+    // Everything that lies in the stream has been passed, and the database says so.
     node.client.flush().await.unwrap();
     let passed = async || {
         let last = stream.get_info().await.unwrap().state.last_sequence;
