@@ -10,8 +10,10 @@ use std::{
 
 use async_nats::Client;
 use mesh_fabric::{
+    files::write_private,
     nats::{Connect, Credential, NatsError, connect},
-    nats_auth::{ClusterKeys, ServerConfig},
+    nats_auth::{ClusterKeys, ServerConfig, ServerTls},
+    tls::CertAuthority,
 };
 use mesh_schemas::{NodeId, subject::node_inbox};
 use nkeys::KeyPair;
@@ -43,6 +45,7 @@ pub struct NatsServer {
     process: Option<Process>,
     keys: ClusterKeys,
     config: ServerConfig,
+    ca_pem: Option<String>,
     dir: TempDir,
 }
 
@@ -52,15 +55,30 @@ impl NatsServer {
     /// # Panics
     /// When there is no nats-server or it does not start; its log is in the message.
     pub fn start() -> Self {
-        let (dir, keys) = (tmp::dir("nats"), ClusterKeys::generate());
+        Self::start_in(tmp::dir("nats"), None)
+    }
+
+    /// The same with TLS and a certificate authority of its own; see [`Self::ca_pem`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_with_tls() -> Self {
+        Self::start_in(tmp::dir("nats"), Some(&CertAuthority::generate("test CA").unwrap()))
+    }
+
+    fn start_in(dir: TempDir, authority: Option<&CertAuthority>) -> Self {
+        let keys = ClusterKeys::generate();
+        let tls = authority.map(|authority| issue(authority, dir.path()));
+        let ca_pem = authority.map(|authority| authority.ca_pem().to_owned());
         for _ in 0..PORTS_TRIED_MAX {
             let listen = ports::loopback(ports::free());
             let (store, resolver) = (dir.path().join("store"), dir.path().join("jwt"));
-            let config = ServerConfig::new(listen, store, resolver);
+            let config =
+                ServerConfig { tls: tls.clone(), ..ServerConfig::new(listen, store, resolver) };
             fs::write(dir.path().join("nats.conf"), keys.server_config(&config)).unwrap();
             let mut process = spawn(dir.path());
             if wait_ready(&mut process, listen.port()) {
-                return Self { process: Some(process), keys, config, dir };
+                return Self { process: Some(process), keys, config, ca_pem, dir };
             }
         }
         panic!("nats-server does not start:\n{}", log_of(dir.path()));
@@ -69,6 +87,11 @@ impl NatsServer {
     /// Where clients connect.
     pub fn url(&self) -> String {
         format!("nats://{}", self.config.listen)
+    }
+
+    /// The authority that signed its certificate; `None` without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The cluster's keys.
@@ -125,7 +148,7 @@ impl NatsServer {
     /// When the server does not let it in.
     pub async fn service(&self, name: &str) -> Client {
         let creds = Credential::Creds(self.keys.service_creds(name));
-        connect(Connect::new(vec![self.url()], creds, name)).await.unwrap()
+        connect(self.options(creds, name)).await.unwrap()
     }
 
     /// A client of the system account, which may push account JWTs.
@@ -134,7 +157,7 @@ impl NatsServer {
     /// When the server does not let it in.
     pub async fn system(&self) -> Client {
         let creds = Credential::Creds(self.keys.system_creds());
-        connect(Connect::new(vec![self.url()], creds, "system")).await.unwrap()
+        connect(self.options(creds, "system")).await.unwrap()
     }
 
     /// Credentials of a new node, valid for an hour.
@@ -152,8 +175,13 @@ impl NatsServer {
             Credential::NodeKey { seed: user.seed.clone(), jwt: Arc::clone(&user.jwt) };
         Connect {
             inbox_prefix: Some(node_inbox(user.node)),
-            ..Connect::new(vec![self.url()], credential, user.node.to_string())
+            ..self.options(credential, &user.node.to_string())
         }
+    }
+
+    fn options(&self, credential: Credential, name: &str) -> Connect {
+        let options = Connect::new(vec![self.url()], credential, name);
+        Connect { ca_pem: self.ca_pem.clone(), ..options }
     }
 
     /// A client with that node's rights.
@@ -163,6 +191,14 @@ impl NatsServer {
     pub async fn connect_node(&self, user: &NodeUser) -> Result<Client, NatsError> {
         connect(self.node_options(user)).await
     }
+}
+
+fn issue(authority: &CertAuthority, dir: &Path) -> ServerTls {
+    let issued = authority.issue(&["127.0.0.1".to_owned()]).unwrap();
+    let tls = ServerTls { cert_file: dir.join("server.pem"), key_file: dir.join("server.key") };
+    fs::write(&tls.cert_file, issued.cert_pem).unwrap();
+    write_private(&tls.key_file, issued.key_pem.as_bytes()).unwrap();
+    tls
 }
 
 fn spawn(dir: &Path) -> Process {

@@ -17,10 +17,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
+    http::Http,
     ports,
     process::Process,
     tmp, tools,
-    wait::{look_until, wait_until},
+    wait::{look_for, look_until, wait_until},
 };
 
 /// How long it may take to serve on a busy machine; usually 3 s.
@@ -116,10 +117,12 @@ impl SeaweedFs {
     /// When that fails within the deadline; a server that has just come up may need a moment.
     pub async fn create_bucket(&self, name: &str) {
         let client = self.client();
-        wait_until(READY_WITHIN, "a bucket can be made", async || {
-            client.create_bucket().bucket(name).send().await.is_ok()
-        })
-        .await;
+        let mut last = String::new();
+        let made = look_for(READY_WITHIN, async || {
+            let made = client.create_bucket().bucket(name).send().await;
+            made.map_err(|error| last = format!("{error:?}")).ok()
+        });
+        assert!(made.await.is_some(), "no bucket {name}: {last}");
     }
 
     /// SIGKILL.
@@ -140,9 +143,16 @@ impl SeaweedFs {
         self.process = Some(process);
         let client = self.client();
         wait_until(READY_WITHIN, "SeaweedFS answers", async || {
-            client.list_buckets().send().await.is_ok()
+            self.has_volumes().await && client.list_buckets().send().await.is_ok()
         })
         .await;
+    }
+
+    /// The volume server has told the master what it holds; before that, objects seem to be missing.
+    async fn has_volumes(&self) -> bool {
+        let master = Http::new(format!("http://127.0.0.1:{}", self.ports.master[0]));
+        let assigned = master.get("/dir/assign").await;
+        assigned.is_ok_and(|(_, answer)| answer["fid"].is_string())
     }
 
     fn spawn(&self) -> Process {
@@ -200,4 +210,31 @@ fn arguments(ports: Ports, dir: &Path, data: &Path) -> Vec<String> {
     option("s3.localSocket", path(&dir.join("s3.sock")));
     option("filer.localSocket", path(&dir.join("filer.sock")));
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn objects_outlive_a_kill_and_strangers_get_nothing() {
+        let mut server = SeaweedFs::start().await;
+        server.create_bucket("bucket").await;
+        let client = server.client();
+        client
+            .put_object()
+            .bucket("bucket")
+            .key("k")
+            .body(b"bytes".to_vec().into())
+            .send()
+            .await
+            .unwrap();
+        server.kill();
+        assert!(client.list_buckets().send().await.is_err());
+        server.restart().await;
+        let object = client.get_object().bucket("bucket").key("k").send().await.unwrap();
+        assert_eq!(object.body.collect().await.unwrap().to_vec(), b"bytes");
+        let unsigned = reqwest::get(format!("{}/bucket/k", server.endpoint())).await.unwrap();
+        assert_eq!(unsigned.status(), 403);
+    }
 }

@@ -23,8 +23,17 @@ pub async fn wait_until(deadline: Duration, what: &str, mut look: impl AsyncFnMu
 pub async fn wait_for<T>(
     deadline: Duration,
     what: &str,
-    mut look: impl AsyncFnMut() -> Option<T>,
+    look: impl AsyncFnMut() -> Option<T>,
 ) -> T {
+    let found = look_for(deadline, look).await;
+    found.unwrap_or_else(|| panic!("waited {deadline:?} for: {what}"))
+}
+
+/// Looks until there is an answer; `None` after the deadline, for callers that know why.
+pub async fn look_for<T>(
+    deadline: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let looking = async {
         loop {
             if let Some(found) = look().await {
@@ -33,10 +42,7 @@ pub async fn wait_for<T>(
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    match tokio::time::timeout(deadline, looking).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited {deadline:?} for: {what}"),
-    }
+    tokio::time::timeout(deadline, looking).await.ok()
 }
 
 /// [`wait_until`] for code without a runtime; says whether it came to pass.

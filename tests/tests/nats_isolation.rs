@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use mesh_fabric::{
     nats::{Connect, Credential, connect, ensure_stream},
     nats_auth::{ClusterKeys, Revocations, push_account},
+    tls::CertAuthority,
 };
 use mesh_schemas::subject;
 use mesh_tests::{
@@ -309,4 +310,26 @@ async fn a_connection_may_be_asked_for_before_there_is_a_server() {
     server.restart();
     wait_until(PATIENCE, "the connection", async || client.connection_state() == State::Connected)
         .await;
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_trusted_through_its_own_authority_alone() {
+    let server = NatsServer::start_with_tls();
+    let user = server.new_node();
+    assert!(server.connect_node(&user).await.is_ok());
+    let options = server.node_options(&user);
+    let other = CertAuthority::generate("other").unwrap();
+    for ca_pem in [None, Some(other.ca_pem().to_owned())] {
+        assert!(connect(Connect { ca_pem, ..options.clone() }).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_client_told_to_trust_one_authority_never_speaks_without_tls() {
+    let server = NatsServer::start();
+    let user = server.new_node();
+    let authority = CertAuthority::generate("test").unwrap();
+    let ca_pem = Some(authority.ca_pem().to_owned());
+    let options = Connect { ca_pem, ..server.node_options(&user) };
+    assert!(connect(options).await.is_err());
 }
