@@ -39,6 +39,8 @@ CREATE TABLE job_items (
     items TEXT NOT NULL  -- JSON: a list of texts
 ) STRICT;
 
+-- No index but the key: a task's state changes thrice in a life of milliseconds, and every index on it would
+-- be written each time. What asks for states reads one job's tasks, which lie side by side.
 CREATE TABLE task (
     job              TEXT NOT NULL,
     task             INTEGER NOT NULL,
@@ -52,10 +54,6 @@ CREATE TABLE task (
     PRIMARY KEY (job, task),
     CHECK (node IS NOT NULL OR state NOT IN ('leased', 'running', 'succeeded'))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_live ON task (job, task)
-    WHERE state = 'queued' OR state = 'leased' OR state = 'running';
-CREATE INDEX task_unhappy ON task (job, task)
-    WHERE state = 'failed' OR state = 'cancelled' OR state = 'quarantined';
 
 CREATE TABLE attempt (
     job        TEXT NOT NULL,

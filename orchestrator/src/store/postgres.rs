@@ -20,13 +20,15 @@ pub type PgStore = SqlStore<PgDatabase>;
 const CONNECTIONS_MAX: u32 = 6;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Settings of each session. A commit must be on disk whatever the server's default is, and neither a lost
-/// orchestrator nor a lock may hold up the leader for long.
-const SESSION: [(&str, &str); 4] = [
+/// Settings of each session. A commit must be on disk whatever the server's default is; neither a lost
+/// orchestrator nor a lock may hold up the leader for long; and a plan that was made when the tables were
+/// empty must not be kept for ever.
+const SESSION: [(&str, &str); 5] = [
     ("synchronous_commit", "on"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "30s"),
+    ("plan_cache_mode", "force_custom_plan"),
 ];
 
 /// The connections to one PostgreSQL database.

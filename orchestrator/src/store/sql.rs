@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, fmt::Debug, future::Future};
 
-use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{
+    AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, migrate::MigrateError, postgres::PgRow,
+    sqlite::SqliteRow,
+};
 
 use super::StoreError;
 
@@ -17,11 +20,12 @@ pub(super) struct Dialects {
 }
 
 /// A statement over the rows `r` of the JSON array in `$1`; `r.value->>'x'` is a text or, in SQLite, a
-/// number, and `CAST(… AS BIGINT)` makes it a number in both.
+/// number, and `CAST(… AS BIGINT)` makes it a number in both. In SQLite each value stays binary (`jsonb_each`), as
+/// `json_each` would have its text parsed again for every row.
 macro_rules! from_rows {
     ($head:literal, $tail:literal) => {
         $crate::store::sql::Dialects {
-            sqlite: concat!($head, " FROM json_each($1) AS r ", $tail),
+            sqlite: concat!($head, " FROM jsonb_each($1) AS r ", $tail),
             postgres: concat!($head, " FROM jsonb_array_elements($1::jsonb) AS r(value) ", $tail),
         }
     };
@@ -61,7 +65,7 @@ impl Query {
     }
 
     /// The next argument is a text. PostgreSQL has no NUL in texts, so it becomes U+FFFD in both.
-    pub(super) fn text(mut self, text: impl ToString) -> Self {
+    pub(super) fn text(mut self, text: &(impl ToString + ?Sized)) -> Self {
         let text = text.to_string();
         let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
         self.args.push(Arg::Text(Some(text)));
@@ -152,26 +156,18 @@ pub(super) use bound;
 
 /// An error of the driver, by what it says about the state of things.
 pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| match &source {
-        sqlx::Error::ColumnDecode { index, .. } => {
-            StoreError::Unreadable { what: format!("a value in the column {index}") }
+    move |source| {
+        if let sqlx::Error::ColumnDecode { index, .. } = &source {
+            return StoreError::Unreadable { what: format!("a value in the column {index}") };
         }
-        // Not by type: the list of the driver's errors is open, and all others leave the outcome unknown.
-        _ => StoreError::Unavailable { doing, source },
+        StoreError::Unavailable { doing, source }
     }
 }
 
 /// An error of a migration. A database that newer software has migrated is left alone.
-pub(super) fn migration_failed(error: sqlx::migrate::MigrateError) -> StoreError {
-    use sqlx::migrate::MigrateError;
-    let doing = "bringing its tables up to date";
+pub(super) fn migration_failed(error: MigrateError) -> StoreError {
     if let MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) = &error {
         return StoreError::Unreadable { what: format!("tables of version {version}") };
     }
-    match error {
-        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            StoreError::Unavailable { doing, source }
-        }
-        other => StoreError::Unavailable { doing, source: sqlx::Error::from(other) },
-    }
+    failed("bringing its tables up to date")(sqlx::Error::from(error))
 }

@@ -209,7 +209,7 @@ pub(in crate::store) async fn of_task(
     job: &JobRecord,
     task: u32,
 ) -> Result<Vec<AttemptView>, StoreError> {
-    let query = Query::new("reading attempts", OF_TASK).text(job.id).int(i64::from(task));
+    let query = Query::new("reading attempts", OF_TASK).text(&job.id).int(i64::from(task));
     let rows: Vec<AttemptRow> = db.fetch(query).await?;
     let mut views = Vec::new();
     for row in &rows {
@@ -231,7 +231,7 @@ pub(in crate::store) async fn node(
     attempt: AttemptKey,
 ) -> Result<Option<NodeId>, StoreError> {
     let query = Query::new("reading an attempt", NODE)
-        .text(attempt.job)
+        .text(&attempt.job)
         .int(i64::from(attempt.task))
         .int(i64::from(attempt.epoch.0));
     let rows: Vec<NodeRow> = db.fetch(query).await?;

@@ -107,7 +107,7 @@ pub(in crate::store) async fn page(
     let mut query =
         Query::new("reading events", text).int(int(filter.after)).int(i64::from(filter.limit));
     if let Some(job) = filter.job {
-        query = query.text(job);
+        query = query.text(&job);
     }
     let rows: Vec<EventRow> = db.fetch(query).await?;
     rows.into_iter().map(EventRow::view).collect()

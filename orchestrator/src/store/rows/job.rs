@@ -153,7 +153,7 @@ pub(in crate::store) async fn write(
     for (job, _) in batch.jobs.values() {
         if let Some(items) = items(&job.spec) {
             let items = json::text(items)?;
-            let query = Query::new("writing a round", INSERT_ITEMS).text(job.id).text(items);
+            let query = Query::new("writing a round", INSERT_ITEMS).text(&job.id).text(&items);
             tx.execute(query).await?;
         }
     }
@@ -227,7 +227,7 @@ pub(in crate::store) async fn one(
     db: &impl Driver,
     job: JobId,
 ) -> Result<Option<JobRecord>, StoreError> {
-    let query = Query::new("reading a job", format!("{WHOLE} WHERE job.id = $1")).text(job);
+    let query = Query::new("reading a job", format!("{WHOLE} WHERE job.id = $1")).text(&job);
     let rows: Vec<WholeRow> = db.fetch(query).await?;
     rows.into_iter().next().map(WholeRow::record).transpose()
 }
@@ -298,10 +298,10 @@ fn page_query(filter: &JobFilter) -> Query {
         query = query.text(project);
     }
     if let Some(state) = filter.state {
-        query = query.text(state);
+        query = query.text(state.as_str());
     }
     if let Some(before) = filter.before {
-        query = query.text(before);
+        query = query.text(&before);
     }
     query
 }

@@ -21,7 +21,7 @@ pub(in crate::store) async fn insert(
     expires_at: Timestamp,
 ) -> Result<(), StoreError> {
     let query = Query::new("keeping a join code", INSERT)
-        .text(value::hash_text(code_hash))
+        .text(&value::hash_text(code_hash))
         .int(expires_at.as_millis());
     tx.execute(query).await.map(|_| ())
 }
@@ -32,7 +32,8 @@ pub(in crate::store) async fn use_up(
     code_hash: [u8; 32],
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let query =
-        Query::new("using a join code", USE).text(value::hash_text(code_hash)).int(now.as_millis());
+    let query = Query::new("using a join code", USE)
+        .text(&value::hash_text(code_hash))
+        .int(now.as_millis());
     Ok(tx.execute(query).await? == 1)
 }

@@ -50,10 +50,10 @@ pub(in crate::store) async fn insert(
     token: &TokenRow,
 ) -> Result<(), StoreError> {
     let query = Query::new("keeping a token", INSERT)
-        .text(token.id)
+        .text(&token.id)
         .text(&token.name)
-        .text(token.scope)
-        .text(value::hash_text(token.secret_hash))
+        .text(token.scope.as_str())
+        .text(&value::hash_text(token.secret_hash))
         .int(token.created_at.as_millis())
         .int(token.expires_at.as_millis());
     tx.execute(query).await.map(|_| ())
@@ -64,7 +64,7 @@ pub(in crate::store) async fn by_hash(
     db: &impl Driver,
     secret_hash: [u8; 32],
 ) -> Result<Option<TokenRow>, StoreError> {
-    let query = Query::new("looking up a token", BY_HASH).text(value::hash_text(secret_hash));
+    let query = Query::new("looking up a token", BY_HASH).text(&value::hash_text(secret_hash));
     let rows: Vec<Row> = db.fetch(query).await?;
     rows.into_iter().next().map(Row::token).transpose()
 }
@@ -80,6 +80,6 @@ pub(in crate::store) async fn delete(
     tx: &mut impl Transaction,
     token: TokenId,
 ) -> Result<bool, StoreError> {
-    let deleted = tx.execute(Query::new("deleting a token", DELETE).text(token)).await?;
+    let deleted = tx.execute(Query::new("deleting a token", DELETE).text(&token)).await?;
     Ok(deleted == 1)
 }
