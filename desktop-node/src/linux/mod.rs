@@ -23,7 +23,7 @@ pub(crate) use self::{
     proc::{Adopted, Process, Ticks, boot_id, has_terminal, marker, places, process, processes},
     reap::{Reaped, become_subreaper, reap_one, wait_for_an_end},
     send::{Ask, group_lives, signal_group, signal_process},
-    signals::{Wish, block_signals, next_wish, wake_main},
+    signals::{Wish, catch_signals, next_wish, wake_main},
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -37,7 +37,8 @@ pub(crate) fn process(pid: u32) -> Option<Process> {
 fn parse_stat(pid: u32, stat: &[u8]) -> Option<Process> {
     // The name is in parentheses and may hold anything, parentheses too: the last one ends it.
     let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields: Vec<&str> = str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace().collect();
+    let fields: Vec<&str> =
+        str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace().collect();
     Some(Process {
         pid,
         parent: fields.get(1)?.parse().ok()?,

@@ -58,7 +58,8 @@ fn next_work(table: &Table) -> Work {
         return Work::Now;
     }
     let now = Instant::now();
-    let waits = |stop: &super::held::Stop, exited: bool| stop.asked && !exited && stop.kill_at > now;
+    let waits =
+        |stop: &super::held::Stop, exited: bool| stop.asked && !exited && stop.kill_at > now;
     if endings.iter().any(|(_, stop, exited)| !waits(stop, *exited)) {
         return Work::Now;
     }

@@ -15,7 +15,9 @@ use super::{
     table::Table,
 };
 use crate::{
-    linux::{Ask, AttemptCgroup, Process, Reaped, marker, places, process, signal_group, signal_process},
+    linux::{
+        Ask, AttemptCgroup, Process, Reaped, marker, places, process, signal_group, signal_process,
+    },
     protocol::{ATTEMPT_VARIABLE, Event, Started},
 };
 
@@ -51,6 +53,10 @@ impl Table {
     pub(super) fn agent_started(&mut self, pid: Option<u32>) {
         let ended = self.early_end(pid).is_some();
         self.agent = pid.filter(|_| !ended);
+        // Told to stop while it was being started: nobody has told it yet.
+        if let Some(agent) = self.agent.filter(|_| self.draining) {
+            signal_group(agent, Ask::End);
+        }
     }
 
     /// A start is over. It may have ended before its pid was known here.
@@ -152,9 +158,8 @@ impl Table {
     /// Looks at orphans that became our children and were not seen before.
     pub(super) fn find_strays(&mut self) {
         for pid in self.adopted.read() {
-            let known = self.groups.contains_key(&pid)
-                || self.agent == Some(pid)
-                || self.strays.knows(pid);
+            let known =
+                self.groups.contains_key(&pid) || self.agent == Some(pid) || self.strays.knows(pid);
             if known {
                 continue;
             }

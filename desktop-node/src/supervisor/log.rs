@@ -131,12 +131,8 @@ impl Log {
     pub(super) fn begin(data_dir: &Path, records: &[Record]) -> io::Result<Self> {
         let path = data_dir.join(NAME);
         let fresh = data_dir.join(format!("{NAME}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(&lines(records))?;
         file.sync_all()?;
         std::fs::rename(&fresh, &path)?;

@@ -87,7 +87,7 @@ pub fn enforcement() -> Enforcement {
 /// `E_LOCKED` when another supervisor holds the directory, `E_IO` when socket or log cannot be made.
 pub fn run(options: Options) -> Result<ExitCode, Problem> {
     let _lock = mesh_fabric::files::lock_dir(&options.data_dir)?;
-    linux::block_signals().map_err(|error| failed("block signals", &error))?;
+    linux::catch_signals().map_err(|error| failed("catch signals", &error))?;
     linux::become_subreaper().map_err(|error| failed("become a subreaper", &error))?;
     let outbox = Arc::new(Outbox::default());
     let table = open_table(&options, Arc::clone(&outbox))
@@ -117,8 +117,7 @@ fn open_table(options: &Options, outbox: Arc<Outbox>) -> io::Result<Table> {
         holds_all: cgroups.enforces().tree_kill,
     };
     let held = past.iter().filter_map(|(attempt, held)| held.record(*attempt));
-    let records: Vec<Record> =
-        std::iter::once(Record::Began(began.clone())).chain(held).collect();
+    let records: Vec<Record> = std::iter::once(Record::Began(began.clone())).chain(held).collect();
     let log = Log::begin(&options.data_dir, &records)?;
     Ok(Table::new(Parts {
         data_dir: options.data_dir.clone(),
@@ -134,11 +133,7 @@ fn open_table(options: &Options, outbox: Arc<Outbox>) -> io::Result<Table> {
     }))
 }
 
-fn start_threads(
-    shared: &Arc<Shared>,
-    listener: UnixListener,
-    options: Options,
-) -> io::Result<()> {
+fn start_threads(shared: &Arc<Shared>, listener: UnixListener, options: Options) -> io::Result<()> {
     let start = |name: &str, run: Box<dyn FnOnce(&Shared) + Send>| {
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new().name(name.into()).stack_size(256 << 10);

@@ -71,8 +71,10 @@ impl Outbox {
 
     /// Adds a last event, after which the connection is closed.
     pub(super) fn push_last(&self, event: &Event) {
-        self.push(event);
-        self.lock().close_after = true;
+        let mut state = self.lock();
+        // Both in one step: a writer that took the event alone would not know that it is the last.
+        encode(event, &mut state.waiting);
+        state.close_after = true;
         self.filled.notify_one();
     }
 

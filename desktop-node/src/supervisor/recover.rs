@@ -44,9 +44,9 @@ fn held(last: Last) -> Held {
 }
 
 fn end_leftovers(past: &Past) {
-    let same_boot: Vec<_> =
-        past.began.iter().filter(|began| began.boot == boot_id()).collect();
-    let cleared = same_boot.iter().filter(|began| clear_leftovers(&began.cgroups) && began.holds_all);
+    let same_boot: Vec<_> = past.began.iter().filter(|began| began.boot == boot_id()).collect();
+    let cleared =
+        same_boot.iter().filter(|began| clear_leftovers(&began.cgroups) && began.holds_all);
     if cleared.count() == same_boot.len() {
         return;
     }

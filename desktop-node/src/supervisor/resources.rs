@@ -81,8 +81,7 @@ mod tests {
             ..Capacity::default()
         };
         let whole = Amounts::from(&capacity);
-        let asked =
-            Resources { memory: ByteSize::mib(64), gpu: 1, pools, ..Resources::default() };
+        let asked = Resources { memory: ByteSize::mib(64), gpu: 1, pools, ..Resources::default() };
         let mut free = whole.clone();
         assert!(free.holds(&asked));
         free.take(&asked);

@@ -86,8 +86,6 @@ pub(super) fn wait<'a>(
 ) -> MutexGuard<'a, Table> {
     match time {
         None => condition.wait(table).unwrap_or_else(PoisonError::into_inner),
-        Some(time) => {
-            condition.wait_timeout(table, time).unwrap_or_else(PoisonError::into_inner).0
-        }
+        Some(time) => condition.wait_timeout(table, time).unwrap_or_else(PoisonError::into_inner).0,
     }
 }

@@ -23,9 +23,7 @@ use super::{
 };
 use crate::{
     linux::{Adopted, AttemptCgroup, Cgroups, Limits, Reaped, Ticks},
-    protocol::{
-        Event, PROTOCOL_VERSION, Snapshot, Spawn, SpawnFailed, SpawnFailure,
-    },
+    protocol::{Event, PROTOCOL_VERSION, Snapshot, Spawn, SpawnFailed, SpawnFailure},
 };
 
 /// What the table is made of at the start.
@@ -305,7 +303,8 @@ impl Table {
             enforces: self.cgroups.enforces(),
             ..Snapshot::default()
         };
-        let waiting = |attempt: &&AttemptKey| matches!(self.held.get(attempt), Some(Held::Queued(_)));
+        let waiting =
+            |attempt: &&AttemptKey| matches!(self.held.get(attempt), Some(Held::Queued(_)));
         all.queued = self.queue.iter().filter(waiting).copied().collect();
         for (attempt, held) in &self.held {
             match held {
