@@ -21,8 +21,9 @@ use crate::{
     transfer::{Put, Wire},
 };
 
-/// The state file is written after so many packs, so that a long upload survives a kill.
-const PACKS_PER_SAVE: usize = 8;
+/// The state file is written after each pack at first, and once there are many, when so large a part
+/// of them is new: a kill costs few packs, and writing the file never costs more than the packs do.
+const UNSAVED_PART: usize = 32;
 
 /// One owner's way into the store.
 pub(crate) struct Pipeline<'a> {
@@ -56,7 +57,7 @@ impl Pipeline<'_> {
                     None => open = false,
                 },
             }
-            if unsaved >= PACKS_PER_SAVE {
+            if unsaved > self.state.stored.packs.len() / UNSAVED_PART {
                 self.save().await?;
                 unsaved = 0;
             }
