@@ -7,3 +7,4 @@ mod harness;
 mod leases;
 mod retries;
 mod submitting;
+mod why;
