@@ -12,7 +12,7 @@ use async_nats::Client;
 use futures::StreamExt as _;
 use mesh_node::agent::Identity;
 use mesh_schemas::{
-    AttemptKey, Epoch, JobId, JobSpec, NodeId, Span, TraceParent,
+    AttemptKey, Epoch, JobSpec, NodeId, Span, TraceParent,
     manifest::StreamName,
     message::{
         AgentAnswer, AgentAsk, AttemptEnded, MESSAGE_VERSION, NodeCommand, NodeCommands,
@@ -173,7 +173,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        drop(self.process.stop(Duration::from_secs(20)));
+        let _status = self.process.stop(Duration::from_secs(20));
     }
 }
 
