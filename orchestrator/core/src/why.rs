@@ -7,13 +7,7 @@ use mesh_schemas::{
     api::{NodeState, WaitReason, Why, WhyReason},
 };
 
-use crate::{
-    Core, NodeSetting,
-    amounts::Lack,
-    class::Class,
-    job::Job,
-    node::Node,
-};
+use crate::{Core, NodeSetting, amounts::Lack, class::Class, job::Job, node::Node};
 
 /// What keeps a class off one node.
 struct Obstacle {
@@ -29,7 +23,8 @@ impl Core {
         let job = self.jobs.get(&job)?;
         let class = self.classes.get(job.class)?;
         let waiting = job.counts.queued;
-        let plain = |summary: String| Why { summary, waiting, reasons: Vec::new(), nearest_fix: None };
+        let plain =
+            |summary: String| Why { summary, waiting, reasons: Vec::new(), nearest_fix: None };
         if waiting == 0 {
             let held = job.counts.leased + job.counts.running;
             return Some(plain(format!("nothing waits: nodes hold the last {held} tasks")));
@@ -66,7 +61,11 @@ impl Core {
         let state = node.state(&self.config, now, self.grace_until);
         match state {
             NodeState::Revoked => {
-                return Obstacle { reason: WaitReason::Revoked, detail: "cut off".into(), fix: None };
+                return Obstacle {
+                    reason: WaitReason::Revoked,
+                    detail: "cut off".into(),
+                    fix: None,
+                };
             }
             NodeState::Suspect | NodeState::Offline => return self.silent(now, node, class),
             NodeState::Quarantined => {
@@ -170,11 +169,13 @@ impl Core {
         let detail: Vec<String> = most
             .iter()
             .map(|lack| {
-                let (wanted, there) = (shown(&lack.name, lack.wanted), shown(&lack.name, lack.there));
+                let (wanted, there) =
+                    (shown(&lack.name, lack.wanted), shown(&lack.name, lack.there));
                 format!("wants {}={wanted}, the most on any node is {there}", lack.name)
             })
             .collect();
-        let names: Vec<String> = most.iter().map(|lack| format!("resources.{}", lack.name)).collect();
+        let names: Vec<String> =
+            most.iter().map(|lack| format!("resources.{}", lack.name)).collect();
         let fix = format!("add a node with more, or lower {}", names.join(" and "));
         Some((detail.join("; "), format!("{}: {fix}", detail.join("; "))))
     }
@@ -192,7 +193,9 @@ impl Core {
 
 fn shown(name: &str, amount: u64) -> String {
     match name {
-        "cpu" => u32::try_from(amount).map_or(amount.to_string(), |n| mesh_schemas::Cpu(n).to_string()),
+        "cpu" => {
+            u32::try_from(amount).map_or(amount.to_string(), |n| mesh_schemas::Cpu(n).to_string())
+        }
         "memory" | "disk" => mesh_schemas::ByteSize(amount).to_string(),
         _ => amount.to_string(),
     }

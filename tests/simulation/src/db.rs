@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use mesh_core::{Change, Existing, JobRecord, NodeRecord, RetryTask, Snapshot, TaskRecord};
 use mesh_schemas::{
-    AttemptKey, EndClass, JobId, JournalId, NodeId, TaskState,
-    attempt::JobState,
+    AttemptKey, EndClass, JobId, JournalId, NodeId, TaskState, attempt::JobState,
     manifest::ManifestSummary,
 };
 

@@ -98,8 +98,9 @@ impl Node {
         if !self.talks() {
             return;
         }
+        // The heart beats on its own, whether the hello was answered or not.
         if !self.welcomed {
-            return self.hello(env);
+            self.hello(env);
         }
         let beat = NodeBeat {
             v: 1,

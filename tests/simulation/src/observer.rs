@@ -9,9 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_core::{AttemptEnd, Change, TaskRecord};
-use mesh_schemas::{
-    AttemptKey, EndClass, JobId, TaskState, api::EventKind, attempt::JobState,
-};
+use mesh_schemas::{AttemptKey, EndClass, JobId, TaskState, api::EventKind, attempt::JobState};
 
 use crate::{
     db::Db,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::{AttemptEnd, Change, Core, Input, Output};
+use mesh_core::{AttemptEnd, Change, Core, Input, Output, TaskRecord};
 use mesh_schemas::{
-    EndClass, JobId, NodeId, TaskState, Timestamp,
+    AttemptKey, EndClass, NodeId, TaskState, Timestamp,
     message::{AttemptEnded, NodeEvent},
 };
 
@@ -53,7 +53,7 @@ fn write_end(now: Timestamp, ended: &AttemptEnded, db: &Db, out: &mut Output) {
 #[derive(Debug, Default)]
 pub(crate) struct Rescuer {
     heard: BTreeMap<NodeId, u64>,
-    found: Vec<(JobId, u32)>,
+    found: Vec<TaskRecord>,
     write_at: u64,
 }
 
@@ -68,26 +68,58 @@ impl Rescuer {
             if env.now < self.write_at {
                 return Vec::new();
             }
-            let found = std::mem::take(&mut self.found);
-            return found.into_iter().filter_map(|key| queue_again(db, key, now)).collect();
+            return queue_again(db, &std::mem::take(&mut self.found), now);
         }
         let ttl = u64::try_from(env.options.config().lease_ttl.as_millis()).unwrap_or(0);
         let silent = |node: &NodeId| self.heard.get(node).is_none_or(|at| env.now - at > ttl);
-        self.found = db
-            .tasks
-            .iter()
-            .filter(|(_, task)| matches!(task.state, TaskState::Leased | TaskState::Running))
-            .filter(|(_, task)| task.node.as_ref().is_some_and(silent))
-            .map(|(key, _)| *key)
-            .collect();
+        let held = db.tasks.values().filter(|task| is_held(task.state));
+        let lost = held.filter(|task| task.node.as_ref().is_some_and(silent));
+        self.found = lost.cloned().collect();
         self.write_at = env.now + env.rng.between(100, 3_000);
         Vec::new()
     }
 }
 
-fn queue_again(db: &Db, key: (JobId, u32), now: Timestamp) -> Option<Change> {
-    let mut task = db.tasks.get(&key)?.clone();
-    task.state = TaskState::Queued;
-    task.eligible_at = Some(now);
-    Some(Change::Task(Box::new(task)))
+const fn is_held(state: TaskState) -> bool {
+    matches!(state, TaskState::Leased | TaskState::Running)
+}
+
+/// In itself this is a right rescue, counts and all: only nobody has looked what became of the tasks
+/// since they were read.
+fn queue_again(db: &Db, found: &[TaskRecord], now: Timestamp) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut jobs = BTreeMap::new();
+    for task in found {
+        let attempt = AttemptKey { job: task.job, task: task.task, epoch: task.epoch };
+        changes.push(Change::AttemptEnded(Box::new(AttemptEnd {
+            attempt,
+            started_at: None,
+            recorded_at: now,
+            class: EndClass::NodeLost,
+            exit_code: None,
+            signal: None,
+            message: None,
+            manifest: None,
+            usage: None,
+        })));
+        let Some(mut row) = db.tasks.get(&(task.job, task.task)).cloned() else { continue };
+        let progress = jobs.entry(task.job).or_insert_with(|| db.jobs[&task.job].progress.clone());
+        match row.state {
+            TaskState::Leased => progress.counts.leased -= 1,
+            TaskState::Running => progress.counts.running -= 1,
+            TaskState::Queued
+            | TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Cancelled
+            | TaskState::Quarantined => {
+                progress.counts.queued = progress.counts.queued.wrapping_sub(1)
+            }
+        }
+        progress.counts.queued = progress.counts.queued.wrapping_add(1);
+        row.state = TaskState::Queued;
+        row.eligible_at = Some(now);
+        changes.push(Change::Task(Box::new(row)));
+    }
+    changes.extend(jobs.into_iter().map(|(job, progress)| Change::JobProgress { job, progress }));
+    changes
 }

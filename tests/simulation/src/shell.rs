@@ -2,10 +2,7 @@
 //! where bugs are planted.
 
 use mesh_core::{Change, Command, Core, Input, Output, Rejected, Reply, Submit};
-use mesh_schemas::{
-    JobId, NodeId, Timestamp, TraceParent,
-    message::NodeCommand,
-};
+use mesh_schemas::{JobId, NodeId, Timestamp, TraceParent, message::NodeCommand};
 use uuid::Uuid;
 
 use crate::{
@@ -138,7 +135,10 @@ impl Shell {
             let changes = self.rescuer.look(env, &self.db, now);
             if !changes.is_empty() {
                 self.write(env, &changes);
-                self.load(env);
+                // What comes of a broken promise is of no interest.
+                if env.observer.broken.is_none() {
+                    self.load(env);
+                }
             }
         }
     }
@@ -211,12 +211,7 @@ impl Shell {
         self.commit_then(env, &out, |shell, env| shell.say(env, &commands, say));
     }
 
-    fn commit_then(
-        &mut self,
-        env: &mut Env,
-        out: &Output,
-        then: impl FnOnce(&mut Self, &mut Env),
-    ) {
+    fn commit_then(&mut self, env: &mut Env, out: &Output, then: impl FnOnce(&mut Self, &mut Env)) {
         let writes = !out.changes.is_empty() && !env.calm;
         let (fails, unknown, crash) = (
             writes && env.rng.chance(env.options.commit_fails),

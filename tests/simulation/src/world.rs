@@ -200,9 +200,12 @@ impl World {
 
     /// A request of before the calm may have come late and paused a node again.
     fn resume_all(&mut self) {
-        let idle = self.shell.db.nodes.values().any(|node| {
-            !matches!(node.setting, NodeSetting::Active | NodeSetting::Revoked)
-        });
+        let idle = self
+            .shell
+            .db
+            .nodes
+            .values()
+            .any(|node| !matches!(node.setting, NodeSetting::Active | NodeSetting::Revoked));
         if idle && self.clients[0].is_content() {
             self.clients[0].calm_down(&self.env);
         }

@@ -20,7 +20,11 @@ fn no_seed_breaks_a_promise_and_every_fault_comes_to_pass() {
     for kind in Kind::ALL {
         println!("{:>12} {kind:?}", batch.stats.get(*kind));
     }
-    println!("{} seeds in {seconds:.1} s: {:.0} seeds/s", batch.seeds, batch.seeds as f64 / seconds);
+    println!(
+        "{} seeds in {seconds:.1} s: {:.0} seeds/s",
+        batch.seeds,
+        batch.seeds as f64 / seconds
+    );
     if let Some((seed, broken)) = batch.failed {
         let options = Options::of(seed, None);
         panic!("{broken}\n{options:#?}\nreplay: cargo run -p mesh-sim -- --seed {seed}");

@@ -1,7 +1,7 @@
 //! `after`: jobs that must have succeeded.
 
 use mesh_core::{Input, Rejected};
-use mesh_schemas::{EndClass, attempt::JobState, api::EventKind};
+use mesh_schemas::{EndClass, api::EventKind, attempt::JobState};
 
 use crate::harness::{Mesh, job_id, key, spec};
 

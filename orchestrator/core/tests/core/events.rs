@@ -40,10 +40,10 @@ fn doubled_events_change_nothing_and_are_confirmed_again() {
     let mut mesh = Mesh::new();
     mesh.node(1, 2);
     let job = mesh.submit(spec());
-    let events = mesh.events_input(1, vec![NodeEvent::AttemptEnded(Box::new(ended(
-        key(job, 0, 1),
-        EndClass::UserError,
-    )))]);
+    let events = mesh.events_input(
+        1,
+        vec![NodeEvent::AttemptEnded(Box::new(ended(key(job, 0, 1), EndClass::UserError)))],
+    );
     mesh.apply(events.clone()).unwrap();
     mesh.sent.clear();
     let before = mesh.changes.len();
@@ -59,10 +59,8 @@ fn events_after_a_gap_are_refused() {
     let mut mesh = Mesh::new();
     let node = mesh.node(1, 2);
     let job = mesh.submit(spec());
-    let lost = mesh.events_input(1, vec![NodeEvent::AttemptStarted {
-        attempt: key(job, 0, 1),
-        at: mesh.now,
-    }]);
+    let lost = mesh
+        .events_input(1, vec![NodeEvent::AttemptStarted { attempt: key(job, 0, 1), at: mesh.now }]);
     let end = NodeEvent::AttemptEnded(Box::new(ended(key(job, 0, 1), EndClass::Success)));
     let late = mesh.events_input(1, vec![end]);
     let refused = mesh.apply(late.clone()).unwrap_err();

@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mesh_core::{
-    Change, Command, Config, Core, EventRecord, Existing, Input, JobProgress, JobRecord, NodeRecord,
-    Output, Rejected, Reply, Snapshot, Submit, TaskRecord,
+    Change, Command, Config, Core, EventRecord, Existing, Input, JobProgress, JobRecord,
+    NodeRecord, Output, Rejected, Reply, Snapshot, Submit, TaskRecord,
 };
 use mesh_schemas::{
-    AttemptKey, EndClass, Epoch, JobId, JobSpec, JournalId, NodeId, TaskState, Timestamp, TraceParent,
+    AttemptKey, EndClass, Epoch, JobId, JobSpec, JournalId, NodeId, TaskState, Timestamp,
+    TraceParent,
     api::{EventKind, NodeAction},
     attempt::JobState,
     manifest::{ManifestPlace, ManifestRef, ManifestSummary},

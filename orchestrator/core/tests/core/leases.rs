@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_schemas::{
-    EndClass, TaskState, api::EventKind, attempt::JobState, message::StopReason,
-};
+use mesh_schemas::{EndClass, TaskState, api::EventKind, attempt::JobState, message::StopReason};
 
 use crate::harness::{Mesh, key, node_id, spec};
 

@@ -52,7 +52,9 @@ fn a_key_of_a_job_that_ended_in_this_very_round_is_honoured() {
         Input::Cancel { job, tasks: None },
         Input::Submit(Box::new(again)),
     ]);
-    assert!(matches!(replies[2], Ok(Reply::Submitted { job: old, created: false, .. }) if old == job));
+    assert!(
+        matches!(replies[2], Ok(Reply::Submitted { job: old, created: false, .. }) if old == job)
+    );
 }
 
 #[test]

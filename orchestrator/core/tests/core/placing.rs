@@ -1,0 +1,150 @@
+//! Which task goes where, and how many ahead.
+
+use std::collections::BTreeSet;
+
+use mesh_core::Config;
+use mesh_schemas::{
+    EndClass, JobId,
+    api::NodeAction,
+    message::{NodeEvent, Usage},
+};
+
+use crate::harness::{Mesh, array, ended, key, node_id, spec};
+
+fn end_quickly(mesh: &mut Mesh, node: u128, job: JobId, task: u32) {
+    let mut end = ended(key(job, task, 1), EndClass::Success);
+    end.usage = Usage { wall_ms: 1, ..Usage::default() };
+    mesh.events(node, vec![NodeEvent::AttemptEnded(Box::new(end))]);
+}
+
+#[test]
+fn higher_priority_goes_first_then_older_jobs() {
+    let mut mesh = Mesh::new();
+    let first = mesh.submit(spec());
+    mesh.pass(std::time::Duration::from_secs(1));
+    let second = mesh.submit(spec());
+    let mut urgent = spec();
+    urgent.priority = 5;
+    let urgent = mesh.submit(urgent);
+    mesh.node(1, 2);
+    let started: Vec<JobId> = mesh.starts().into_iter().map(|(_, job, _)| job).collect();
+    assert_eq!(started.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&urgent, &first]));
+    mesh.end(1, key(first, 0, 1), EndClass::Success);
+    assert_eq!(mesh.starts()[0].1, second);
+}
+
+#[test]
+fn tasks_spread_to_the_least_loaded_node() {
+    let mut mesh = Mesh::new();
+    for number in 1..=4 {
+        mesh.node(number, 4);
+    }
+    mesh.submit(array(8));
+    for number in 1..=4 {
+        assert_eq!(mesh.held_by(number).len(), 2);
+    }
+}
+
+#[test]
+fn a_node_never_runs_more_than_it_has_room_for() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 3);
+    let mut two = array(10);
+    two.resources.cpu = mesh_schemas::Cpu(2_000);
+    mesh.submit(two);
+    assert_eq!(mesh.held_by(1).len(), 1);
+    mesh.submit(array(10));
+    assert_eq!(mesh.held_by(1).len(), 2);
+}
+
+#[test]
+fn labels_must_be_equal() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 3);
+    let mut labelled = spec();
+    labelled.labels.insert("zone".into(), "a".into());
+    let job = mesh.submit(labelled);
+    assert!(mesh.starts().is_empty());
+    let mut report = mesh.report(2, 1);
+    report.labels.insert("zone".into(), "a".into());
+    let (node, public_key) = (node_id(2), "U".into());
+    mesh.apply(mesh_core::Input::NodeJoined { node, name: "n2".into(), public_key }).unwrap();
+    mesh.apply(mesh_core::Input::NodeHello(Box::new(report))).unwrap();
+    let starts = mesh.starts();
+    assert_eq!((starts.len(), starts[0].0, starts[0].1), (1, node, job));
+}
+
+#[test]
+fn pools_are_counted_like_any_resource() {
+    let mut mesh = Mesh::new();
+    let mut report = mesh.report(1, 8);
+    report.capacity.pools.insert("licence".into(), 2);
+    mesh.node(1, 8);
+    mesh.apply(mesh_core::Input::NodeHello(Box::new(report))).unwrap();
+    let mut wants = array(5);
+    wants.resources.pools.insert("licence".into(), 1);
+    mesh.submit(wants);
+    assert_eq!(mesh.held_by(1).len(), 2);
+}
+
+#[test]
+fn a_node_that_is_silent_drained_or_paused_gets_nothing() {
+    let mut mesh = Mesh::new();
+    for number in 1..=4 {
+        mesh.node(number, 1);
+    }
+    mesh.action(1, NodeAction::Drain);
+    mesh.action(2, NodeAction::Pause);
+    mesh.pass_beating(mesh.config.suspect_after * 2, &[1, 2, 4]);
+    mesh.submit(array(10));
+    assert_eq!((1..=4).map(|n| mesh.held_by(n).len()).collect::<Vec<_>>(), [0, 0, 0, 1]);
+    mesh.action(1, NodeAction::Resume);
+    assert_eq!(mesh.held_by(1).len(), 1);
+    mesh.beat(3, &[]).unwrap();
+    assert_eq!(mesh.held_by(3).len(), 1);
+}
+
+#[test]
+fn nothing_is_granted_ahead_before_a_duration_is_known() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    mesh.submit(array(10_000));
+    assert_eq!(mesh.held_by(1).len(), 2);
+}
+
+#[test]
+fn short_tasks_are_granted_ahead_up_to_the_bound() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let job = mesh.submit(array(10_000));
+    end_quickly(&mut mesh, 1, job, 0);
+    let held = mesh.held_by(1).len();
+    assert!(held > 200 && held <= 2 + 512, "{held}");
+}
+
+#[test]
+fn nothing_is_granted_ahead_of_long_tasks_or_behind_them() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let long = mesh.submit(array(4));
+    mesh.end(1, key(long, 0, 1), EndClass::Success);
+    assert_eq!(mesh.held_by(1).len(), 2);
+    let mut short = array(1_000);
+    short.priority = 1;
+    let short = mesh.submit(short);
+    mesh.end(1, key(long, 1, 1), EndClass::Success);
+    // One slot is busy with a long task; what is granted ahead waits for the other slot alone.
+    end_quickly(&mut mesh, 1, short, 0);
+    let held = mesh.held_by(1).len();
+    assert!(held > 100 && held <= 2 + 250, "{held}");
+}
+
+#[test]
+fn prefetching_can_be_turned_off() {
+    let config = Config { prefetch_time: std::time::Duration::ZERO, ..Config::default() };
+    let mut mesh = Mesh::with(config);
+    mesh.node(1, 2);
+    let job = mesh.submit(array(100));
+    end_quickly(&mut mesh, 1, job, 0);
+    assert_eq!(mesh.held_by(1).len(), 2);
+}
