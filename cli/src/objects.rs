@@ -82,8 +82,12 @@ pub(crate) async fn ship(client: &Client, dir: &Path) -> Result<ManifestRef, Pro
     .await
     .map_err(|error| error.problem())?;
     bar.finish_and_clear();
-    for skipped in &shipped.skipped {
-        output::note(format!("left out: {}", output::inert(skipped)));
+    for line in shipped.skipped.lines() {
+        output::note(output::inert(line));
+    }
+    let more = shipped.skipped.count().saturating_sub(shipped.skipped.lines().len() as u64);
+    if more > 0 {
+        output::note(format!("{more} more were left out"));
     }
     output::note(format!("shipped {} file(s), {}", shipped.files, output::size(shipped.bytes)));
     Ok(shipped.manifest)

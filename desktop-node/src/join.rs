@@ -33,8 +33,9 @@ pub struct JoinOptions {
     /// The orchestrator's address, such as https://mesh.example:7700
     #[arg(long)]
     pub url: String,
-    /// The one-time code that an administrator made with `mesh node join-code`
-    #[arg(long)]
+    /// The one-time code that an administrator made with `mesh node code`. Taken from the environment
+    /// alone: arguments can be read by everybody on the machine.
+    #[arg(skip = join_code())]
     pub code: String,
     /// Where the node is to keep its data
     #[arg(long, value_name = "DIR")]
@@ -51,6 +52,13 @@ pub struct JoinOptions {
     /// SHA-256 of the cluster's CA certificate, when the code does not carry it
     #[arg(long, value_name = "HEX")]
     pub ca_fingerprint: Option<String>,
+}
+
+/// The variable that hands over the join code.
+pub const CODE_VARIABLE: &str = "MESH_JOIN_CODE";
+
+fn join_code() -> String {
+    std::env::var(CODE_VARIABLE).unwrap_or_default().trim().to_owned()
 }
 
 impl std::fmt::Debug for JoinOptions {
@@ -136,7 +144,7 @@ fn split_code(options: &JoinOptions) -> Result<(String, Option<String>), Problem
     });
     if !well_formed {
         return Err(Problem::new(ErrorCode::JoinToken, "the code does not look like dmj_…")
-            .hint("ask an administrator for a new one: mesh node join-code"));
+            .hint(format!("set {CODE_VARIABLE}; an administrator makes one: mesh node code")));
     }
     let given = options.ca_fingerprint.as_deref().or(in_code);
     let fingerprint = given.map(|text| text.replace(':', "").to_ascii_lowercase());

@@ -18,7 +18,7 @@ use mesh_schemas::{ErrorCode, Problem};
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
-        mesh-node join --url https://mesh.example:7700 --code dmj_… --data /var/lib/mesh-node\n  \
+        MESH_JOIN_CODE=dmj_… mesh-node join --url https://mesh.example:7700 --data /var/lib/mesh-node\n  \
         mesh-node check --config /var/lib/mesh-node/node.toml\n  \
         mesh-node --config /var/lib/mesh-node/node.toml\n\n\
         Exit codes: 0 done · 2 usage or configuration · 3 invalid · 5 not let in · 6 conflict · \
@@ -38,7 +38,7 @@ enum Command {
     Agent(ConfigArg),
     /// Let this machine into a mesh with a one-time code.
     #[command(
-        after_help = "Example:\n  mesh-node join --url https://mesh.example:7700 --code dmj_… \
+        after_help = "Example:\n  MESH_JOIN_CODE=dmj_… mesh-node join --url https://mesh.example:7700 \
                       --data /var/lib/mesh-node --label gpu=none --cpu 4"
     )]
     Join(JoinOptions),
