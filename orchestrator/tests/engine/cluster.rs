@@ -86,7 +86,7 @@ impl Cluster {
     }
 }
 
-fn write_files(nats: &NatsServer, dir: &TempDir) {
+pub(crate) fn write_files(nats: &NatsServer, dir: &TempDir) {
     let path = |name: &str| dir.path().join(name);
     nats.keys().save(&path("keys.json")).unwrap();
     fs::write(path("orchestrator.creds"), nats.keys().service_creds("orchestrator")).unwrap();

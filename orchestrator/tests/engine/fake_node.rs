@@ -1,7 +1,7 @@
 //! A node that says what the test wants it to say.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, RwLock},
 };
 
@@ -13,6 +13,7 @@ use mesh_fabric::{
 };
 use mesh_schemas::{
     AttemptKey, ByteSize, Cpu, EndClass, JobId, JournalId, NodeId, Timestamp, TraceParent,
+    api::Joined,
     manifest::ManifestSummary,
     message::{
         AttemptEnded, Capacity, Enforcement, HeldAttempts, Load, NodeAnswer, NodeAsk, NodeBeat,
@@ -32,6 +33,10 @@ pub(crate) struct FakeNode {
     pub(crate) next_seq: u64,
     commands: Subscriber,
     held: Vec<AttemptKey>,
+    /// Every attempt that it was ever told to start.
+    known: BTreeSet<AttemptKey>,
+    /// Started, and not yet taken by the test.
+    started: Vec<AttemptKey>,
 }
 
 impl FakeNode {
@@ -39,6 +44,11 @@ impl FakeNode {
     pub(crate) async fn join(cluster: &Cluster) -> Self {
         let key = KeyPair::new_user();
         let joined = cluster.state.nodes.join("fake".into(), key.public_key()).await.unwrap();
+        Self::enter(joined, &key).await
+    }
+
+    /// Says hello with what it got when it joined.
+    pub(crate) async fn enter(joined: Joined, key: &KeyPair) -> Self {
         let credential = Credential::NodeKey {
             seed: key.seed().unwrap(),
             jwt: Arc::new(RwLock::new(joined.jwt)),
@@ -50,7 +60,16 @@ impl FakeNode {
         let client = client.await.unwrap();
         let commands = client.subscribe(subject::node_commands(joined.node)).await.unwrap();
         let (node, journal) = (joined.node, ids::journal_id());
-        let node = Self { node, client, journal, next_seq: 1, commands, held: Vec::new() };
+        let node = Self {
+            node,
+            client,
+            journal,
+            next_seq: 1,
+            commands,
+            held: Vec::new(),
+            known: BTreeSet::new(),
+            started: Vec::new(),
+        };
         node.hello().await;
         node
     }
@@ -132,23 +151,27 @@ impl FakeNode {
 
     /// Waits for the start of so many new attempts; the node then holds them.
     pub(crate) async fn take(&mut self, count: usize) -> (Vec<AttemptKey>, Option<TraceParent>) {
-        let (mut taken, mut traced) = (Vec::new(), None);
-        while taken.len() < count {
+        let mut traced = None;
+        while self.started.len() < count {
             let (commands, trace) = self.next_commands().await;
             traced = trace.or(traced);
-            for command in commands.commands {
-                let NodeCommand::StartTasks(start) = command else { continue };
-                for task in start.tasks {
-                    let attempt = AttemptKey { job: start.job, task: task.task, epoch: task.epoch };
-                    // The orchestrator says it again until a beat shows that it was heard.
-                    if !self.held.contains(&attempt) {
-                        self.held.push(attempt);
-                        taken.push(attempt);
-                    }
+            self.note(commands);
+        }
+        (std::mem::take(&mut self.started), traced)
+    }
+
+    /// Holds what is to be started. The orchestrator says it again until a beat shows it.
+    fn note(&mut self, commands: NodeCommands) {
+        for command in commands.commands {
+            let NodeCommand::StartTasks(start) = command else { continue };
+            for task in start.tasks {
+                let attempt = AttemptKey { job: start.job, task: task.task, epoch: task.epoch };
+                if self.known.insert(attempt) {
+                    self.held.push(attempt);
+                    self.started.push(attempt);
                 }
             }
         }
-        (taken, traced)
     }
 
     /// The run of events that comes next in the journal.
@@ -186,14 +209,16 @@ impl FakeNode {
                 matches!(command, NodeCommand::Recorded { seq, journal }
                     if *seq >= last && *journal == self.journal)
             };
-            if commands.commands.iter().any(recorded) {
+            let all = commands.commands.iter().any(recorded);
+            self.note(commands);
+            if all {
                 return;
             }
         }
     }
 
-    pub(crate) fn forget(&mut self, attempt: AttemptKey) {
-        self.held.retain(|held| *held != attempt);
+    pub(crate) fn forget(&mut self, attempts: &[AttemptKey]) {
+        self.held.retain(|held| !attempts.contains(held));
     }
 
     pub(crate) async fn say<T: Serialize>(&self, subject: String, message: &T) {

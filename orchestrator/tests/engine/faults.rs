@@ -25,7 +25,7 @@ async fn a_killed_broker_stops_no_submit_and_loses_no_event() {
 
     node.hello().await;
     node.publish_until_recorded(&events).await;
-    node.forget(attempt);
+    node.forget(&[attempt]);
     cluster.until_job_is(first, JobState::Succeeded).await;
     let attempt = node.take(1).await.0[0];
     assert_eq!(attempt.job, second);

@@ -7,5 +7,6 @@
 mod cluster;
 mod fake_node;
 mod faults;
+mod footprint;
 mod life;
 mod strangers;

@@ -43,7 +43,7 @@ async fn doubled_events_and_garbage_change_nothing_and_are_passed_over() {
         node.publish(&events).await;
     }
     cluster.until_job_is(job, JobState::Succeeded).await;
-    node.forget(attempt);
+    node.forget(&[attempt]);
 
     // Everything that lies in the stream has been passed, and the database says so.
     node.client.flush().await.unwrap();
