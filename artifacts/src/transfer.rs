@@ -23,7 +23,7 @@ pub enum TransferError {
         /// Which.
         key: String,
         /// Why.
-        source: PortError,
+        source: Box<PortError>,
     },
     /// No answer.
     #[error("the object store did not answer for {key}")]
@@ -66,7 +66,7 @@ impl TransferError {
     /// Another try may succeed. A 403 may be an expired URL: the next try asks for a fresh one.
     fn may_heal(&self) -> bool {
         match self {
-            Self::Port { source, .. } => matches!(source, PortError::Unavailable { .. }),
+            Self::Port { source, .. } => matches!(**source, PortError::Unavailable { .. }),
             Self::Http { .. } => true,
             Self::Length { .. } => false,
             Self::Status { status, .. } => {
@@ -192,7 +192,7 @@ impl<'a> Getter<'a> {
 }
 
 fn port_error(key: &str, source: PortError) -> TransferError {
-    TransferError::Port { key: key.to_owned(), source }
+    TransferError::Port { key: key.to_owned(), source: Box::new(source) }
 }
 
 /// One URL, for the key that was meant.

@@ -1,4 +1,5 @@
 //! The uploader against a real store, with real files.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail the test")]
 
 mod harness;
 

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use mesh_schemas::{
     artifact_path::ArtifactPath,
     error::{ErrorCode, Problem},
-    manifest::{ChunkRef, Codec, FILES_MAX, FileEntry, LogStream, Manifest, SegmentData},
+    manifest::{ChunkRef, Codec, FILES_MAX, FileEntry, LogStream, Manifest, PackRef, SegmentData},
 };
 use serde::Deserialize;
 
 use super::{chunk::CHUNK_BYTES_MAX, log::SEGMENT_BYTES_MAX};
 
 /// Largest manifest that is read, in bytes.
-pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+pub const MANIFEST_BYTES_MAX: u64 = 128 << 20;
 /// The format that is understood.
 const FORMAT: u32 = 1;
 
@@ -39,18 +39,23 @@ pub fn check_manifest(manifest: &Manifest) -> Result<(), Problem> {
         let detail = format!("the manifest names more than {FILES_MAX} files");
         return Err(Problem::new(ErrorCode::TooLarge, detail));
     }
-    for pack in &manifest.packs {
-        check_hash(&pack.blake3, &pack.key)?;
-    }
-    for files in [&manifest.files, &manifest.checkpoint] {
-        check_names(files)?;
-        files.iter().try_for_each(|file| check_file(manifest, file))?;
-    }
+    check_files(&manifest.packs, &manifest.files)?;
+    check_files(&manifest.packs, &manifest.checkpoint)?;
     let streams: BTreeSet<_> = manifest.logs.iter().map(|log| log.stream).collect();
     if streams.len() != manifest.logs.len() {
         return Err(broken("a log stream is named twice"));
     }
     manifest.logs.iter().try_for_each(|log| check_log(manifest, log))
+}
+
+/// Proves the rules of these files, whose chunks lie in these packs.
+///
+/// # Errors
+/// As [`read_manifest`].
+pub fn check_files(packs: &[PackRef], files: &[FileEntry]) -> Result<(), Problem> {
+    packs.iter().try_for_each(|pack| check_hash(&pack.blake3, &pack.key))?;
+    check_names(files)?;
+    files.iter().try_for_each(|file| check_file(packs, file))
 }
 
 fn broken(detail: impl std::fmt::Display) -> Problem {
@@ -92,9 +97,9 @@ fn check_names(files: &[FileEntry]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_file(manifest: &Manifest, file: &FileEntry) -> Result<(), Problem> {
+fn check_file(packs: &[PackRef], file: &FileEntry) -> Result<(), Problem> {
     check_hash(&file.blake3, file.path.as_str())?;
-    file.chunks.iter().try_for_each(|chunk| check_chunk(manifest, chunk, file.path.as_str()))?;
+    file.chunks.iter().try_for_each(|chunk| check_chunk(packs, chunk, file.path.as_str()))?;
     let sum: u64 = file.chunks.iter().map(|chunk| u64::from(chunk.raw_len)).sum();
     if sum == file.size {
         return Ok(());
@@ -102,9 +107,9 @@ fn check_file(manifest: &Manifest, file: &FileEntry) -> Result<(), Problem> {
     Err(broken(format!("{} has {} bytes, its chunks {sum}", file.path, file.size)))
 }
 
-fn check_chunk(manifest: &Manifest, chunk: &ChunkRef, of: &str) -> Result<(), Problem> {
+fn check_chunk(packs: &[PackRef], chunk: &ChunkRef, of: &str) -> Result<(), Problem> {
     check_hash(&chunk.blake3, of)?;
-    let pack = manifest.packs.get(chunk.pack as usize);
+    let pack = packs.get(chunk.pack as usize);
     let pack = pack.ok_or_else(|| broken(format!("a chunk of {of} lies in no pack")))?;
     let raw_len = chunk.raw_len as usize;
     let end = chunk.offset.checked_add(u64::from(chunk.len));
@@ -133,7 +138,7 @@ fn check_log(manifest: &Manifest, log: &LogStream) -> Result<(), Problem> {
         }
         end += len;
         if let SegmentData::Chunk(chunk) = &segment.data {
-            check_chunk(manifest, chunk, of)?;
+            check_chunk(&manifest.packs, chunk, of)?;
             if chunk.raw_len != segment.len {
                 return Err(broken(format!("segment {index} of {of} is not as long as its chunk")));
             }

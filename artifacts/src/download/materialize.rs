@@ -41,7 +41,8 @@ pub async fn materialize(
     dest: &Path,
     mut on_progress: impl FnMut(Progress) + Send,
 ) -> Result<(), DownloadError> {
-    check_selection(manifest, files)?;
+    // The entries must obey the manifest's rules even when the caller made them.
+    check::check_files(&manifest.packs, files).map_err(DownloadError::Manifest)?;
     let bytes_total = files.iter().map(|file| file.size).sum();
     let (to_write, mut writer) = Writer::begin(dest, files, bytes_total).await?;
     let mut report = |bytes_done| on_progress(Progress { bytes_done, bytes_total });
@@ -63,17 +64,6 @@ pub async fn materialize(
     writer.finish().await?;
     report(bytes_total);
     Ok(())
-}
-
-/// The entries must obey the manifest's rules even when the caller made them.
-fn check_selection(manifest: &Manifest, files: &[FileEntry]) -> Result<(), DownloadError> {
-    let selected = Manifest {
-        files: files.to_vec(),
-        checkpoint: Vec::new(),
-        logs: Vec::new(),
-        ..manifest.clone()
-    };
-    check::check_manifest(&selected).map_err(DownloadError::Manifest)
 }
 
 /// Puts chunks, which come in order, into the files, which are written in order. Goes back and forth

@@ -17,7 +17,9 @@ use std::{fs, io, path::PathBuf};
 
 use mesh_fabric::time;
 use mesh_schemas::{
-    manifest::{FILES_MAX, Manifest, ManifestOwner, ManifestSummary},
+    manifest::{
+        FILES_MAX, LogStream, Manifest, ManifestOwner, ManifestSummary, StreamName, TimeMark,
+    },
     time::Timestamp,
 };
 
@@ -115,7 +117,7 @@ impl AttemptUploader {
             Some(state) => state,
             None => first_state(&options),
         };
-        let growth = |log: &mesh_schemas::manifest::LogStream| Growth::after(log.size);
+        let growth = |log: &LogStream| Growth::after(log.size);
         let (stdout, stderr) = (growth(&state.contents.stdout), growth(&state.contents.stderr));
         Ok(Self { options, outputs, state, stdout, stderr, outcome: UploadOutcome::default() })
     }
@@ -139,13 +141,10 @@ impl AttemptUploader {
     }
 
     /// When which byte of a log was seen, for bytes that are not stored yet; sorted by offset.
-    pub fn waiting_marks(
-        &self,
-        stream: mesh_schemas::manifest::StreamName,
-    ) -> &[mesh_schemas::manifest::TimeMark] {
+    pub fn waiting_marks(&self, stream: StreamName) -> &[TimeMark] {
         match stream {
-            mesh_schemas::manifest::StreamName::Stdout => self.stdout.marks(),
-            mesh_schemas::manifest::StreamName::Stderr => self.stderr.marks(),
+            StreamName::Stdout => self.stdout.marks(),
+            StreamName::Stderr => self.stderr.marks(),
         }
     }
 
@@ -172,10 +171,11 @@ impl AttemptUploader {
         if self.state.complete {
             return Ok(self.state.last.clone().filter(|_| complete));
         }
-        if complete && self.state.is_fresh() {
-            if let Some(summary) = self.small_result().await? {
-                return Ok(Some(summary));
-            }
+        if complete
+            && self.state.is_fresh()
+            && let Some(summary) = self.small_result().await?
+        {
+            return Ok(Some(summary));
         }
         self.cycle(Wire { port, http }, complete).await
     }

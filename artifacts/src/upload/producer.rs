@@ -136,7 +136,7 @@ impl Producer {
     ) -> Result<Option<KeptFile>, UploadError> {
         let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         match root.descend(parent).and_then(|dir| dir.file(name)) {
-            Ok((file, stamp)) => match self.read(file, stamp, path) {
+            Ok((file, stamp)) => match self.read(&file, stamp, path) {
                 Err(UploadError::File { source, .. }) => {
                     notes.skip(path.as_str(), &source.to_string());
                     Ok(None)
@@ -154,7 +154,7 @@ impl Producer {
     /// for ever still ends. What is stored always agrees with its own hash.
     fn read(
         &mut self,
-        file: File,
+        file: &File,
         seen: Stamp,
         path: &ArtifactPath,
     ) -> Result<KeptFile, UploadError> {
@@ -163,7 +163,7 @@ impl Producer {
         let (mut hasher, mut cutter, mut chunks) =
             (blake3::Hasher::new(), Cutter::default(), vec![]);
         let (mut size, mut buffer) = (0, vec![0; READ_BYTES]);
-        let mut limited = (&file).take(seen.size);
+        let mut limited = file.take(seen.size);
         loop {
             let count = match limited.read(&mut buffer) {
                 Ok(0) => break,
@@ -183,7 +183,7 @@ impl Producer {
         while let Some(chunk) = cutter.last_chunk() {
             chunks.push(self.add(&chunk)?);
         }
-        let after = beneath::stamp(&file).map_err(failed)?;
+        let after = beneath::stamp(file).map_err(failed)?;
         let entry = FileEntry {
             path: path.clone(),
             size,

@@ -1,4 +1,5 @@
 //! The real binary, killed while it is written to.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail the test")]
 
 mod harness;
 

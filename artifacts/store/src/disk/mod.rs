@@ -62,6 +62,11 @@ pub enum Publish {
     CreateNew,
 }
 
+fn taken_or_broken(error: io::Error) -> DiskError {
+    let taken = error.kind() == io::ErrorKind::AlreadyExists;
+    if taken { DiskError::Exists } else { DiskError::Io(error) }
+}
+
 impl Disk {
     /// Takes the directory, and removes what a killed process left half written.
     ///
@@ -137,10 +142,7 @@ impl Disk {
         self.make_dir(dir)?;
         match how {
             Publish::Replace => file.rename(&path)?,
-            Publish::CreateNew => file.link(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => DiskError::Exists,
-                _ => DiskError::Io(error),
-            })?,
+            Publish::CreateNew => file.link(&path).map_err(taken_or_broken)?,
         }
         sync_dir(dir)?;
         Ok(meta)

@@ -67,7 +67,7 @@ impl S3 for Backend {
         if !self.on_disk(move |disk| disk.create_bucket(&bucket)).await? {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
         }
-        Ok(S3Response::new(CreateBucketOutput { location: Some(location), ..Default::default() }))
+        Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
     }
 
     async fn head_bucket(
