@@ -82,7 +82,7 @@ impl Core {
                 }
             }
         }
-        push_stops(out, node, strangers, StopReason::Fenced);
+        push_stops(out, node, &strangers, StopReason::Fenced);
         self.resend(now, node, out);
     }
 
@@ -93,12 +93,10 @@ impl Core {
             return false;
         }
         if let Some(lease) = task.lease_mut() {
-            if !lease.named {
-                if let Some(node) = self.nodes.get_mut(&node) {
-                    node.unconfirmed.remove(&(attempt.job, attempt.task));
-                }
-            }
             lease.renew(&self.config, now);
+        }
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.unconfirmed.remove(&(attempt.job, attempt.task));
         }
         true
     }

@@ -89,14 +89,13 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id) else { return 0 };
         let mut touched = Touched::default();
         for index in tasks {
-            if let Some(wait) = cancel_row(now, job, index, &mut touched, out) {
-                if let Wait::Until(time) = wait {
-                    self.waits.remove(&(time, id, index));
-                }
+            let wait = cancel_row(now, job, index, &mut touched, out);
+            if let Some(Wait::Until(time)) = wait {
+                self.waits.remove(&(time, id, index));
             }
         }
         for (node, attempts) in touched.stops {
-            push_stops(out, node, attempts, StopReason::Cancelled);
+            push_stops(out, node, &attempts, StopReason::Cancelled);
         }
         touched.tasks
     }

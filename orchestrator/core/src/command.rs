@@ -14,7 +14,7 @@ const ITEM_BYTES_MAX: usize = 128 << 10;
 pub(crate) fn push_stops(
     out: &mut Output,
     node: NodeId,
-    attempts: Vec<AttemptKey>,
+    attempts: &[AttemptKey],
     reason: StopReason,
 ) {
     for attempts in attempts.chunks(START_TASKS_MAX) {

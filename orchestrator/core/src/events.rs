@@ -37,7 +37,7 @@ impl Core {
             }
         }
         out.fenced += u32::try_from(fenced.len()).unwrap_or(u32::MAX);
-        push_stops(out, node, fenced, StopReason::Fenced);
+        push_stops(out, node, &fenced, StopReason::Fenced);
         self.confirm(node, journal, last.max(recorded), out);
         Ok(Reply::Done)
     }
@@ -121,10 +121,9 @@ impl Core {
         manifest: Box<ManifestSummary>,
         out: &mut Output,
     ) {
-        if self.keep_checkpoint(attempt, &manifest) {
-            if let Some(task) = self.task(attempt.job, attempt.task) {
-                out.changes.push(Change::Task(Box::new(task.record(attempt.job, attempt.task))));
-            }
+        let kept = self.keep_checkpoint(attempt, &manifest);
+        if let Some(task) = self.task(attempt.job, attempt.task).filter(|_| kept) {
+            out.changes.push(Change::Task(Box::new(task.record(attempt.job, attempt.task))));
         }
         let event = attempt_event(now, EventKind::ManifestCommitted, attempt, Some(node));
         out.changes.push(Change::Event(event));

@@ -13,6 +13,7 @@ use crate::{
     task::{State, Wait},
 };
 
+#[expect(clippy::panic, reason = "to panic is what these checks are for")]
 impl Core {
     /// What must hold across maps and counters.
     ///

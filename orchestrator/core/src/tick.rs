@@ -47,7 +47,7 @@ impl Core {
                 stops.push(task.key(job, index));
             }
         }
-        self.stop_again(now, id, stops, out);
+        self.stop_again(now, id, &stops, out);
         for key in expired {
             let message = format!(
                 "lost: its node was not heard to hold it for {}",
@@ -61,10 +61,10 @@ impl Core {
         &mut self,
         now: Timestamp,
         node: NodeId,
-        attempts: Vec<AttemptKey>,
+        attempts: &[AttemptKey],
         out: &mut Output,
     ) {
-        for attempt in &attempts {
+        for attempt in attempts {
             let job = self.jobs.get_mut(&attempt.job);
             let task = job.and_then(|job| job.tasks.get_mut(&attempt.task));
             if let Some(lease) = task.and_then(|task| task.lease_mut()) {

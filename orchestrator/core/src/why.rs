@@ -137,12 +137,11 @@ impl Core {
             entry.0 += 1;
             fixes.extend(obstacle.fix);
         }
-        let too_small = self.too_small(class);
-        if let Some((detail, fix)) = too_small {
-            if let Some(entry) = by_reason.get_mut(&WaitReason::TooSmall) {
-                entry.1 = detail;
-                fixes.push((4, fix));
-            }
+        if let Some(entry) = by_reason.get_mut(&WaitReason::TooSmall)
+            && let Some((detail, fix)) = self.too_small(class)
+        {
+            entry.1 = detail;
+            fixes.push((4, fix));
         }
         let is_ready = by_reason.contains_key(&WaitReason::Ready);
         let mut reasons: Vec<WhyReason> = by_reason
@@ -193,9 +192,8 @@ impl Core {
 
 fn shown(name: &str, amount: u64) -> String {
     match name {
-        "cpu" => {
-            u32::try_from(amount).map_or(amount.to_string(), |n| mesh_schemas::Cpu(n).to_string())
-        }
+        "cpu" => u32::try_from(amount)
+            .map_or_else(|_| amount.to_string(), |n| mesh_schemas::Cpu(n).to_string()),
         "memory" | "disk" => mesh_schemas::ByteSize(amount).to_string(),
         _ => amount.to_string(),
     }

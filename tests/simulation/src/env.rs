@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mesh_core::{Rejected, Reply};
 use mesh_schemas::{
-    JobId,
+    AttemptKey, JobId,
     message::{NodeBeat, NodeCommand, NodeEvents, NodeReport},
 };
 
@@ -34,12 +34,8 @@ pub(crate) enum Event {
     Beat { node: usize },
     /// A node looks for events to send, and sends unconfirmed ones again.
     Send { node: usize },
-    /// An attempt's command ends by itself, in this life of its machine.
-    Done { node: usize, life: u32, attempt: mesh_schemas::AttemptKey },
-    /// An attempt stores output.
-    Store { node: usize, life: u32, attempt: mesh_schemas::AttemptKey },
-    /// A stopped attempt ends.
-    Stopped { node: usize, life: u32, attempt: mesh_schemas::AttemptKey },
+    /// Something about an attempt is due, in this life of its machine.
+    Due { node: usize, due: Due },
     /// A node's agent or machine is there again, or goes on.
     NodeUp { node: usize },
     /// A node is reachable again.
@@ -52,6 +48,26 @@ pub(crate) enum Event {
     Calm,
     /// Has all come to its end?
     Check,
+}
+
+/// Something about an attempt that is due on its node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    /// The machine's life in which it is.
+    pub(crate) life: u32,
+    pub(crate) attempt: AttemptKey,
+    pub(crate) what: What,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    /// Its command ends by itself.
+    Done,
+    /// It stores output.
+    Stores,
+    /// It was asked to end, and does.
+    Stops,
 }
 
 /// A message under way.

@@ -15,7 +15,7 @@ use mesh_schemas::{
 use uuid::Uuid;
 
 use crate::{
-    env::{Env, Event, Payload},
+    env::{Due, Env, Event, Payload, What},
     stats::Kind,
 };
 
@@ -47,7 +47,14 @@ pub(crate) struct Node {
     ask: u64,
     waiting: VecDeque<AttemptKey>,
     running: BTreeMap<AttemptKey, Run>,
-    late: Vec<Event>,
+    late: Vec<Late>,
+}
+
+/// What came while the machine stood still.
+#[derive(Debug)]
+enum Late {
+    Message(Payload),
+    Due(Due),
 }
 
 /// A running attempt.
@@ -185,8 +192,7 @@ impl Node {
             return;
         }
         if self.frozen {
-            let message = crate::env::Message { link: Some(self.index), payload };
-            return self.late.push(Event::Arrive { wipes: 0, message });
+            return self.late.push(Late::Message(payload));
         }
         match payload {
             Payload::Welcome { ask, recorded_seq } if ask == self.ask => {
@@ -267,12 +273,12 @@ impl Node {
             self.waiting.retain(|waiting| *waiting != attempt);
             return self.ended(env, attempt, None, EndClass::Cancelled);
         }
-        let (node, life) = (self.index, self.life);
-        if let Some(run) = self.running.get_mut(&attempt).filter(|run| !run.stopping) {
+        let running = self.running.get_mut(&attempt);
+        if let Some(run) = running.filter(|run| !run.stopping) {
             run.stopping = true;
             // Some end when asked, some ignore it and have to be killed.
             let wait = if env.rng.chance(300) { 10_000 } else { env.rng.between(1, 200) };
-            env.after(wait, Event::Stopped { node, life, attempt });
+            self.expect(env, wait, attempt, What::Stops);
         }
     }
 
@@ -282,7 +288,6 @@ impl Node {
         while self.running.len() < self.cpus {
             let Some(attempt) = self.waiting.pop_front() else { return };
             self.running.insert(attempt, Run { started_at: env.now, stopping: false });
-            let (node, life) = (self.index, self.life);
             let millis = match env.rng.between(0, 9) {
                 0..=5 => env.rng.between(1, 150),
                 6..=8 => env.rng.between(200, 5_000),
@@ -293,29 +298,34 @@ impl Node {
                 self.journal(env, NodeEvent::AttemptStarted { attempt, at });
             }
             if millis > 1_000 {
-                env.after(millis / 2, Event::Store { node, life, attempt });
+                self.expect(env, millis / 2, attempt, What::Stores);
             }
-            env.after(millis, Event::Done { node, life, attempt });
+            self.expect(env, millis, attempt, What::Done);
         }
     }
 
     /// Something on the machine is due. While it stands still, it is late.
-    pub(crate) fn due(&mut self, env: &mut Env, event: Event) {
+    pub(crate) fn due(&mut self, env: &mut Env, due: Due) {
         if self.frozen {
-            return self.late.push(event);
+            return self.late.push(Late::Due(due));
         }
-        match event {
-            Event::Done { life, attempt, .. } if life == self.life => self.done(env, attempt),
-            Event::Stopped { life, attempt, .. } if life == self.life => {
-                let run = self.running.remove(&attempt);
-                if run.is_some() {
-                    self.ended(env, attempt, run, EndClass::Cancelled);
+        if due.life != self.life {
+            return;
+        }
+        match due.what {
+            What::Done => self.done(env, due.attempt),
+            What::Stores => self.store(env, due.attempt),
+            What::Stops => {
+                if let Some(run) = self.running.remove(&due.attempt) {
+                    self.ended(env, due.attempt, Some(run), EndClass::Cancelled);
                 }
             }
-            Event::Store { life, attempt, .. } if life == self.life => self.store(env, attempt),
-            // Of a life that is over, or not of a machine.
-            _ => {}
         }
+    }
+
+    fn expect(&self, env: &mut Env, millis: u64, attempt: AttemptKey, what: What) {
+        let due = Due { life: self.life, attempt, what };
+        env.after(millis, Event::Due { node: self.index, due });
     }
 
     fn done(&mut self, env: &mut Env, attempt: AttemptKey) {
@@ -410,10 +420,10 @@ impl Node {
     pub(crate) fn go_on(&mut self, env: &mut Env) {
         if self.frozen {
             self.frozen = false;
-            for event in std::mem::take(&mut self.late) {
-                match event {
-                    Event::Arrive { message, .. } => self.arrive(env, message.payload),
-                    event => self.due(env, event),
+            for late in std::mem::take(&mut self.late) {
+                match late {
+                    Late::Message(payload) => self.arrive(env, payload),
+                    Late::Due(due) => self.due(env, due),
                 }
             }
         }

@@ -6,6 +6,9 @@ use mesh_core::Config;
 
 use crate::rng::Rng;
 
+/// How long a node must be silent for the planted rescue to take its work away.
+pub(crate) const RESCUE_AFTER: Duration = Duration::from_secs(30);
+
 /// A bug put in on purpose, to see that the checks find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
@@ -76,6 +79,11 @@ impl Options {
 
     /// The core's figures: the product's, with a shorter grace so that more happens in a seed.
     pub fn config(&self) -> Config {
-        Config { startup_grace: Duration::from_secs(35), ..Config::default() }
+        let mut config = Config { startup_grace: Duration::from_secs(35), ..Config::default() };
+        if self.bug == Some(Bug::RescueWithoutCas) {
+            // The core is to come too late, so that the planted loop does the rescuing.
+            config.lease_ttl = RESCUE_AFTER * 4;
+        }
+        config
     }
 }

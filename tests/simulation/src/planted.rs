@@ -8,7 +8,7 @@ use mesh_schemas::{
     message::{AttemptEnded, NodeEvent},
 };
 
-use crate::{db::Db, env::Env};
+use crate::{db::Db, env::Env, options::RESCUE_AFTER};
 
 /// "No fence": writes the good end of any attempt straight to its task, whoever holds it by then.
 pub(crate) fn record_without_fence(
@@ -70,7 +70,7 @@ impl Rescuer {
             }
             return queue_again(db, &std::mem::take(&mut self.found), now);
         }
-        let ttl = u64::try_from(env.options.config().lease_ttl.as_millis()).unwrap_or(0);
+        let ttl = u64::try_from(RESCUE_AFTER.as_millis()).unwrap_or(0);
         let silent = |node: &NodeId| self.heard.get(node).is_none_or(|at| env.now - at > ttl);
         let held = db.tasks.values().filter(|task| is_held(task.state));
         let lost = held.filter(|task| task.node.as_ref().is_some_and(silent));

@@ -199,16 +199,15 @@ impl Shell {
         core.check_invariants();
         env.stats.add(Kind::Fenced, u64::from(out.fenced));
         self.core = Some(core);
-        self.commit(env, out, say);
+        self.commit(env, &out, say);
     }
 
-    fn commit(&mut self, env: &mut Env, out: Output, say: Vec<Say>) {
+    fn commit(&mut self, env: &mut Env, out: &Output, say: Vec<Say>) {
         if env.options.bug == Some(Bug::AckBeforeCommit) {
             self.say(env, &out.commands, say);
-            return self.commit_then(env, &out, |_, _| {});
+            return self.commit_then(env, out, |_, _| {});
         }
-        let commands = out.commands.clone();
-        self.commit_then(env, &out, |shell, env| shell.say(env, &commands, say));
+        self.commit_then(env, out, |shell, env| shell.say(env, &out.commands, say));
     }
 
     fn commit_then(&mut self, env: &mut Env, out: &Output, then: impl FnOnce(&mut Self, &mut Env)) {
@@ -284,14 +283,14 @@ impl Shell {
                 if env.options.bug == Some(Bug::NoFence) {
                     crate::planted::record_without_fence(core, now, &input, &self.db, out);
                 }
-                count(env, core.apply(now, input, out).err());
+                count(env, core.apply(now, input, out).err().as_ref());
             }
             Came::Hello { node, ask, input } => match core.apply(now, input, out) {
                 Ok(Reply::Welcome { recorded_seq }) => {
                     say.push(Say::Welcome { node, ask, recorded_seq });
                 }
                 Ok(Reply::Done | Reply::Submitted { .. } | Reply::Changed { .. }) => {}
-                Err(rejected) => count(env, Some(rejected)),
+                Err(rejected) => count(env, Some(&rejected)),
             },
             Came::FromClient { client, ask, request } => {
                 let Some(input) = self.input(env, request) else {
@@ -333,7 +332,7 @@ impl Shell {
     }
 }
 
-fn count(env: &mut Env, rejected: Option<Rejected>) {
+fn count(env: &mut Env, rejected: Option<&Rejected>) {
     match rejected {
         Some(Rejected::Gap { .. }) => env.stats.count(Kind::Gap),
         Some(Rejected::UnknownJournal(_)) => env.stats.count(Kind::UnknownJournal),

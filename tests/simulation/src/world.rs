@@ -91,9 +91,7 @@ impl World {
             }
             Event::Beat { node } => self.nodes[node].beat(env),
             Event::Send { node } => self.nodes[node].send(env),
-            Event::Done { node, .. } | Event::Store { node, .. } | Event::Stopped { node, .. } => {
-                self.nodes[node].due(env, event);
-            }
+            Event::Due { node, due } => self.nodes[node].due(env, due),
             Event::NodeUp { node } => self.nodes[node].go_on(env),
             Event::Reachable { node } => env.cut[node] = false,
             Event::Client { client } => self.clients[client].act(env),
@@ -116,14 +114,19 @@ impl World {
         if self.env.is_lost(wipes, &message) {
             return self.env.stats.count(Kind::Dropped);
         }
-        match (&message.payload, message.link) {
-            (Payload::Welcome { .. } | Payload::Command(_), Some(node)) => {
-                self.nodes[node].arrive(&mut self.env, message.payload);
+        match message.payload {
+            payload @ (Payload::Welcome { .. } | Payload::Command(_)) => {
+                if let Some(node) = message.link {
+                    self.nodes[node].arrive(&mut self.env, payload);
+                }
             }
-            (Payload::Answer { client, ask, answer }, _) => {
-                self.clients[*client].answered(&mut self.env, *ask, answer);
+            Payload::Answer { client, ask, answer } => {
+                self.clients[client].answered(&mut self.env, ask, &answer);
             }
-            _ => self.shell.arrive(&mut self.env, message.link, message.payload),
+            payload @ (Payload::Hello { .. }
+            | Payload::Beat(_)
+            | Payload::Events(_)
+            | Payload::Request { .. }) => self.shell.arrive(&mut self.env, message.link, payload),
         }
     }
 
