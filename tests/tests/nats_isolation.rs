@@ -3,6 +3,8 @@
 //! A refusal is proved twice: by the violation that the server logs with the subject, and by its lack
 //! of effect, seen behind a permitted message sent after it on the same connection.
 
+#![expect(clippy::unwrap_used, reason = "a test without its answer has failed")]
+
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber, connection::State};
