@@ -57,6 +57,7 @@ fn bug(name: &str) -> Option<Bug> {
         "no-fence" => Some(Bug::NoFence),
         "ack-before-commit" => Some(Bug::AckBeforeCommit),
         "rescue-without-cas" => Some(Bug::RescueWithoutCas),
+        "rescue-with-cas" => Some(Bug::RescueWithCas),
         _ => None,
     }
 }

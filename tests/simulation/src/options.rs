@@ -18,10 +18,12 @@ pub enum Bug {
     AckBeforeCommit,
     /// Leases of silent nodes are ended by a loop that reads, waits, and writes without looking again.
     RescueWithoutCas,
+    /// No bug but a control: the same loop, which does look again. Nothing may find fault with it.
+    RescueWithCas,
 }
 
 impl Bug {
-    /// Each of them.
+    /// Each that is one.
     pub const ALL: [Self; 3] = [Self::NoFence, Self::AckBeforeCommit, Self::RescueWithoutCas];
 }
 
@@ -77,10 +79,15 @@ impl Options {
         }
     }
 
+    /// The planted rescue loop runs.
+    pub(crate) const fn rescues(&self) -> bool {
+        matches!(self.bug, Some(Bug::RescueWithoutCas | Bug::RescueWithCas))
+    }
+
     /// The core's figures: the product's, with a shorter grace so that more happens in a seed.
     pub fn config(&self) -> Config {
         let mut config = Config { startup_grace: Duration::from_secs(35), ..Config::default() };
-        if self.bug == Some(Bug::RescueWithoutCas) {
+        if self.rescues() {
             // The core is to come too late, so that the planted loop does the rescuing.
             config.lease_ttl = RESCUE_AFTER * 4;
         }

@@ -8,7 +8,11 @@ use mesh_schemas::{
     message::{AttemptEnded, NodeEvent},
 };
 
-use crate::{db::Db, env::Env, options::RESCUE_AFTER};
+use crate::{
+    db::Db,
+    env::Env,
+    options::{Bug, RESCUE_AFTER},
+};
 
 /// "No fence": writes the good end of any attempt straight to its task, whoever holds it by then.
 pub(crate) fn record_without_fence(
@@ -68,7 +72,14 @@ impl Rescuer {
             if env.now < self.write_at {
                 return Vec::new();
             }
-            return queue_again(db, &std::mem::take(&mut self.found), now);
+            let mut found = std::mem::take(&mut self.found);
+            if env.options.bug == Some(Bug::RescueWithCas) {
+                found.retain(|read| {
+                    let row = db.tasks.get(&(read.job, read.task));
+                    row.is_some_and(|row| is_held(row.state) && row.epoch == read.epoch)
+                });
+            }
+            return queue_again(db, &found, now);
         }
         let ttl = u64::try_from(RESCUE_AFTER.as_millis()).unwrap_or(0);
         let silent = |node: &NodeId| self.heard.get(node).is_none_or(|at| env.now - at > ttl);

@@ -130,7 +130,7 @@ impl Shell {
         }
         env.after(1_000, Event::Tick { life });
         self.take(env, Came::Tick);
-        if env.options.bug == Some(Bug::RescueWithoutCas) {
+        if env.options.rescues() {
             let now = self.clock(env);
             let changes = self.rescuer.look(env, &self.db, now);
             if !changes.is_empty() {

@@ -45,6 +45,12 @@ fn each_planted_bug_is_caught() {
 }
 
 #[test]
+fn the_planted_rescue_is_caught_for_not_comparing_and_for_nothing_else() {
+    let batch = run_seeds(0, 2_000, Some(Bug::RescueWithCas));
+    assert_eq!(batch.failed, None);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..200 {
         let first = run_caught(Options::of(seed, None));
