@@ -211,7 +211,7 @@ async fn cancel(
     let tasks = match api.app.engine.cancel(job, request.tasks).await {
         // A job that has ended by now needs no cancelling: saying so twice is no mistake.
         Err(problem) if problem.code == ErrorCode::WrongState => 0,
-        answer => changed(answer?)?,
+        answer => changed(&answer?)?,
     };
     Ok(Json(Changed { tasks, job: view(&find(&api, job).await?) }))
 }
@@ -245,7 +245,7 @@ async fn retry(
     OptionalBody(Nothing {}): OptionalBody<Nothing>,
 ) -> ApiResult<Json<Changed>> {
     caller.audit("retry", &job);
-    let tasks = changed(api.app.engine.retry(job).await?)?;
+    let tasks = changed(&api.app.engine.retry(job).await?)?;
     Ok(Json(Changed { tasks, job: view(&find(&api, job).await?) }))
 }
 
@@ -276,9 +276,9 @@ pub(super) async fn find(api: &Api, job: JobId) -> ApiResult<JobRecord> {
     record.ok_or_else(|| ApiError::not_found(format!("job {job}")))
 }
 
-fn changed(reply: Reply) -> ApiResult<u32> {
+fn changed(reply: &Reply) -> ApiResult<u32> {
     match reply {
-        Reply::Changed { tasks } => Ok(tasks),
+        Reply::Changed { tasks } => Ok(*tasks),
         Reply::Done | Reply::Submitted { .. } | Reply::Welcome { .. } => Err(strange_reply()),
     }
 }

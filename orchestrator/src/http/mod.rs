@@ -8,6 +8,7 @@
 mod artifacts;
 mod body;
 mod caller;
+mod created;
 mod events;
 mod guard;
 mod health;

@@ -7,7 +7,7 @@ use aide::{
     },
     transform::TransformOperation,
 };
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use mesh_fabric::ids;
 use mesh_schemas::{
     ErrorCode, NodeId, Problem,
@@ -21,6 +21,7 @@ use super::{
     Api,
     body::{JsonBody, OptionalBody},
     caller::{Admin, Caller, Read},
+    created::Created,
     page::{self, Listing},
     params::{InPath, InQuery, NodeActionPath, NodePath},
     problem::{ApiError, ApiResult},
@@ -113,7 +114,7 @@ async fn make_code(
     caller: Caller<Admin>,
     State(api): State<Api>,
     OptionalBody(request): OptionalBody<JoinCodeRequest>,
-) -> ApiResult<(StatusCode, Json<JoinCode>)> {
+) -> ApiResult<Created<JoinCode>> {
     let ttl = request.ttl.map_or(CODE_TTL, |ttl| ttl.duration());
     if !(CODE_TTL_MIN..=CODE_TTL_MAX).contains(&ttl) {
         return Err(Problem::invalid("ttl", "ttl must be from 1s to 24h").into());
@@ -122,7 +123,7 @@ async fn make_code(
     let expires_at = api.app.clock.now() + ttl;
     api.app.store.insert_join_code(ids::sha256(code.as_bytes()), expires_at).await?;
     caller.audit("make_join_code", &format_args!("until {expires_at}"));
-    Ok((StatusCode::CREATED, Json(JoinCode { code, expires_at })))
+    Ok(Created(JoinCode { code, expires_at }))
 }
 
 fn doc_join(op: TransformOperation<'_>) -> TransformOperation<'_> {
@@ -138,7 +139,7 @@ fn doc_join(op: TransformOperation<'_>) -> TransformOperation<'_> {
 async fn join(
     State(api): State<Api>,
     JsonBody(request): JsonBody<JoinRequest>,
-) -> ApiResult<(StatusCode, Json<Joined>)> {
+) -> ApiResult<Created<Joined>> {
     api.join_limit.take().map_err(|wait| {
         let secs = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         ApiError::new(ErrorCode::Busy, "too many try to join at once").retry_after(secs)
@@ -155,7 +156,7 @@ async fn join(
     }
     let joined = api.app.nodes.join(request.name, request.public_key).await?;
     tracing::info!(target: "mesh_audit", act = "join", node.id = %joined.node, "A node joined");
-    Ok((StatusCode::CREATED, Json(joined)))
+    Ok(Created(joined))
 }
 
 async fn find(api: &Api, node: NodeId) -> ApiResult<NodeView> {

@@ -112,6 +112,7 @@ fn path_problem(rejection: PathRejection) -> Problem {
     let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
         return Problem::new(ErrorCode::Internal, "the route has no parameters");
     };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "axum may add kinds; all mean unreadable")]
     match failed.into_kind() {
         ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
             Problem::invalid(key.clone(), format!("{key} in the path must be a {expected_type}"))

@@ -7,7 +7,7 @@ use aide::{
     },
     transform::TransformOperation,
 };
-use axum::{Json, extract::State, http::StatusCode, response::NoContent};
+use axum::{Json, extract::State, response::NoContent};
 use mesh_schemas::{
     TokenId,
     api::{NewToken, Page, TokenRequest, TokenView},
@@ -19,6 +19,7 @@ use super::{
     Api,
     body::JsonBody,
     caller::{Admin, Caller},
+    created::Created,
     page::{self, Listing},
     params::{InPath, InQuery, TokenPath},
     problem::{ApiError, ApiResult},
@@ -73,10 +74,10 @@ async fn make(
     caller: Caller<Admin>,
     State(api): State<Api>,
     JsonBody(request): JsonBody<TokenRequest>,
-) -> ApiResult<(StatusCode, Json<NewToken>)> {
+) -> ApiResult<Created<NewToken>> {
     let token = api.tokens.make(&request).await?;
     caller.audit("make_token", &token.view.id);
-    Ok((StatusCode::CREATED, Json(token)))
+    Ok(Created(token))
 }
 
 fn doc_delete(op: TransformOperation<'_>) -> TransformOperation<'_> {

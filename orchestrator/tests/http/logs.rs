@@ -18,6 +18,7 @@ use mesh_tests::{
 };
 use serde_json::json;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     events::Events,
@@ -25,9 +26,12 @@ use crate::{
     server::{SOON, Server},
 };
 
+/// What attempts have written to stdout.
+type Files = Mutex<Vec<(AttemptKey, Vec<u8>)>>;
+
 /// Answers for the files of attempts, as a node's agent does.
 struct Agent {
-    files: Arc<Mutex<Vec<(AttemptKey, Vec<u8>)>>>,
+    files: Arc<Files>,
     grown: watch::Sender<()>,
 }
 
@@ -38,7 +42,7 @@ impl Agent {
         client.flush().await.unwrap();
         let agent = Self { files: Arc::default(), grown: watch::Sender::new(()) };
         let (files, grown) = (Arc::clone(&agent.files), agent.grown.subscribe());
-        tokio::spawn(asks.for_each_concurrent(None, move |message| {
+        TaskTracker::new().spawn(asks.for_each_concurrent(None, move |message| {
             let (client, files, grown) = (client.clone(), Arc::clone(&files), grown.clone());
             async move {
                 let ask = serde_json::from_slice(&message.payload).unwrap();
@@ -59,11 +63,7 @@ impl Agent {
     }
 }
 
-async fn read(
-    files: &Mutex<Vec<(AttemptKey, Vec<u8>)>>,
-    mut grown: watch::Receiver<()>,
-    ask: AgentAsk,
-) -> AgentAnswer {
+async fn read(files: &Files, mut grown: watch::Receiver<()>, ask: AgentAsk) -> AgentAnswer {
     let AgentAsk::ReadLog { attempt, stream, offset, bytes_max, wait } = ask;
     let look = || {
         let files = files.lock().unwrap();

@@ -1,5 +1,7 @@
 //! The HTTP API as a caller meets it: a whole orchestrator in this process, asked over real sockets.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is how it fails")]
+
 mod bad_input;
 mod events;
 mod idempotency;

@@ -24,6 +24,9 @@ fn every_operation_is_described_and_every_reference_resolves() {
             for field in ["operationId", "summary", "tags", "responses"] {
                 assert!(operation.get(field).is_some(), "{method} {path} has no {field}");
             }
+            let responses = operation["responses"].as_object().unwrap();
+            let succeeds = responses.keys().any(|status| status.starts_with('2'));
+            assert!(succeeds, "{method} {path} does not say what it answers");
             let wants_token = operation.get("security").is_some();
             let fails = operation["responses"].get("default").is_some();
             assert!(fails || !wants_token, "{method} {path} does not say how it fails");

@@ -14,16 +14,13 @@ async fn a_long_poll_wakes_when_the_job_ends() {
     let job = server.submit(json!({"command": ["true"]})).await;
     let http = server.admin();
     let path = format!("/api/v1/jobs/{job}?wait=60s&until=finished");
-    let waiting = tokio::spawn({
-        let (http, path) = (http.clone(), path.clone());
-        async move { http.get(&path).await.unwrap() }
-    });
     let begin = Instant::now();
-    let (status, body) =
-        http.post(&format!("/api/v1/jobs/{job}/cancel"), &json!({})).await.unwrap();
-    assert_eq!(status, StatusCode::OK, "{body}");
-    assert_eq!((&body["tasks"], &body["job"]["state"]), (&json!(1), &json!("cancelled")));
-    let (status, body) = waiting.await.unwrap();
+    // The long-poll is sent first; which of the two the server sees first does not matter.
+    let (path_cancel, nothing) = (format!("/api/v1/jobs/{job}/cancel"), json!({}));
+    let (waited, cancelled) = tokio::join!(http.get(&path), http.post(&path_cancel, &nothing));
+    let ((status, body), (cancelled, changed)) = (waited.unwrap(), cancelled.unwrap());
+    assert_eq!(cancelled, StatusCode::OK, "{changed}");
+    assert_eq!((&changed["tasks"], &changed["job"]["state"]), (&json!(1), &json!("cancelled")));
     assert_eq!((status, &body["state"]), (StatusCode::OK, &json!("cancelled")));
     assert!(begin.elapsed() < Duration::from_secs(15), "it slept over the commit");
 }
