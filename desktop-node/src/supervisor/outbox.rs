@@ -1,15 +1,17 @@
 //! What waits to be written to the agent.
 //!
-//! The threads that watch processes must never wait for an agent that does not read, so they leave
-//! their events here and one thread writes them. Events that come while a write is under way leave
-//! together with the next one.
+//! The threads that watch processes must never wait for an agent that does not read. They add their
+//! events here and send what has gathered when they are done with what else is to be done; what does
+//! not fit into the socket is left to a thread that may wait.
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
+
+use rustix::net::{SendFlags, send};
 
 use crate::protocol::{Event, encode};
 
@@ -20,6 +22,8 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 struct State {
     connection: Option<Arc<UnixStream>>,
     waiting: Vec<u8>,
+    /// The socket was full: the rest is the waiting thread's, so that the order is kept.
+    stuck: bool,
     close_after: bool,
 }
 
@@ -27,7 +31,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     state: Mutex<State>,
-    filled: Condvar,
+    got_stuck: Condvar,
 }
 
 impl Outbox {
@@ -36,20 +40,16 @@ impl Outbox {
     }
 
     /// Makes this the agent's connection and the snapshot its first event. The older one is closed.
-    pub(super) fn connect(&self, connection: Arc<UnixStream>, snapshot: Event) {
+    pub(super) fn connect(&self, connection: Arc<UnixStream>, snapshot: &Event) {
         let mut state = self.lock();
-        close(state.connection.replace(connection));
-        state.waiting.clear();
-        state.close_after = false;
-        encode(&snapshot, &mut state.waiting);
-        self.filled.notify_one();
+        state.drop_connection();
+        state.connection = Some(connection);
+        encode(snapshot, &mut state.waiting);
     }
 
     /// Closes the agent's connection.
     pub(super) fn disconnect(&self) {
-        let mut state = self.lock();
-        close(state.connection.take());
-        state.waiting.clear();
+        self.lock().drop_connection();
     }
 
     /// Adds an event for the agent that is connected.
@@ -58,52 +58,83 @@ impl Outbox {
         if state.connection.is_none() || state.close_after {
             return;
         }
-        let idle = state.waiting.is_empty();
         encode(event, &mut state.waiting);
         if state.waiting.len() > WAITING_BYTES_MAX {
             tracing::warn!("The agent does not read what it is told; its connection is closed");
-            close(state.connection.take());
-            state.waiting.clear();
-        } else if idle {
-            self.filled.notify_one();
+            state.drop_connection();
         }
     }
 
     /// Adds a last event, after which the connection is closed.
     pub(super) fn push_last(&self, event: &Event) {
-        let mut state = self.lock();
-        // Both in one step: a writer that took the event alone would not know that it is the last.
-        encode(event, &mut state.waiting);
-        state.close_after = true;
-        self.filled.notify_one();
+        self.push(event);
+        self.lock().close_after = true;
     }
 
-    /// Writes for ever.
+    /// Sends what waits, as far as the socket takes it. Never blocks.
+    pub(super) fn flush(&self) {
+        let mut state = self.lock();
+        if state.stuck {
+            return;
+        }
+        state.send();
+        if state.stuck {
+            self.got_stuck.notify_one();
+        }
+    }
+
+    /// Writes what [`Self::flush`] could not, for ever.
     pub(super) fn run(&self) {
         loop {
-            let (connection, bytes, last) = self.next_batch();
+            let (connection, bytes) = self.next_stuck();
             // A broken connection is seen by its reader, too, which ends it.
-            if (&*connection).write_all(&bytes).is_err() || last {
-                let _gone = connection.shutdown(Shutdown::Both);
+            let _broken = (&*connection).write_all(&bytes);
+            let mut state = self.lock();
+            let is_current =
+                state.connection.as_ref().is_some_and(|now| Arc::ptr_eq(now, &connection));
+            if is_current {
+                state.stuck = false;
+                state.send();
             }
         }
     }
 
-    fn next_batch(&self) -> (Arc<UnixStream>, Vec<u8>, bool) {
+    fn next_stuck(&self) -> (Arc<UnixStream>, Vec<u8>) {
         let mut state = self.lock();
         loop {
-            if let (Some(connection), false) = (&state.connection, state.waiting.is_empty()) {
+            if let (Some(connection), true) = (&state.connection, state.stuck) {
                 let connection = Arc::clone(connection);
-                return (connection, std::mem::take(&mut state.waiting), state.close_after);
+                return (connection, std::mem::take(&mut state.waiting));
             }
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.got_stuck.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// Shut down rather than dropped, so that a thread that is writing to it comes back.
-fn close(connection: Option<Arc<UnixStream>>) {
-    if let Some(connection) = connection {
-        let _gone = connection.shutdown(Shutdown::Both);
+impl State {
+    fn send(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        while !self.waiting.is_empty() && !self.stuck {
+            match send(&**connection, &self.waiting, flags).map_err(io::Error::from) {
+                Ok(sent) => drop(self.waiting.drain(..sent)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stuck = true,
+                // Its reader sees the same and ends it.
+                Err(_) => self.waiting.clear(),
+            }
+        }
+        if self.waiting.is_empty() && self.close_after {
+            self.drop_connection();
+        }
+    }
+
+    /// Shut down rather than dropped, so that a thread that is writing to it comes back.
+    fn drop_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _gone = connection.shutdown(Shutdown::Both);
+        }
+        self.waiting.clear();
+        (self.stuck, self.close_after) = (false, false);
     }
 }

@@ -43,12 +43,14 @@ impl Shared {
 
     /// Starts what fits. Called by whoever learns of a free slot or of new work, and only by threads
     /// that live as long as the supervisor: a child can ask to die with the thread that started it.
+    /// Then sends what has gathered for the agent: an end and the start that follows leave together.
     pub(super) fn start_what_fits(&self) {
         for _ in 0..STARTS_MAX {
             if !self.start_one() {
-                return;
+                break;
             }
         }
+        self.outbox.flush();
     }
 
     fn start_one(&self) -> bool {

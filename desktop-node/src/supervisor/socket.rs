@@ -94,7 +94,8 @@ fn welcome(shared: &Shared, stream: UnixStream) -> Option<Connection> {
     let stream = Arc::new(stream);
     let table = shared.lock();
     // Under the lock, so that no event is told between the snapshot and the change of connections.
-    shared.outbox.connect(Arc::clone(&stream), Event::Snapshot(Box::new(table.snapshot())));
+    shared.outbox.connect(Arc::clone(&stream), &Event::Snapshot(Box::new(table.snapshot())));
+    shared.outbox.flush();
     Some(Connection { stream, decoder: Decoder::of_requests() })
 }
 
@@ -104,6 +105,7 @@ fn part_with(shared: &Shared, problem: Option<&Problem>) {
         Some(problem) => {
             tracing::warn!(error = %problem, "The agent's connection said something that is no request");
             shared.outbox.push_last(&Event::Refused(problem.clone()));
+            shared.outbox.flush();
         }
     }
 }

@@ -173,14 +173,14 @@ fn unusable(name: &str, reason: SpawnFailure) -> Failure {
 }
 
 fn not_started(program: &Path, error: &io::Error) -> Failure {
-    use io::ErrorKind;
-    let reason = match error.kind() {
+    let reason = match (error.raw_os_error(), error.kind()) {
         // The program is there: it is the interpreter in its first line that is not.
-        ErrorKind::NotFound => SpawnFailure::NotFound,
-        ErrorKind::PermissionDenied | ErrorKind::InvalidInput => SpawnFailure::NotExecutable,
-        ErrorKind::ArgumentListTooLong => SpawnFailure::Limits,
-        _ if error.raw_os_error() == Some(libc::ENOEXEC) => SpawnFailure::NotExecutable,
-        _ => SpawnFailure::Io,
+        (Some(libc::ENOENT | libc::ENOTDIR), _) => SpawnFailure::NotFound,
+        (Some(libc::EACCES | libc::EPERM | libc::ENOEXEC), _) => SpawnFailure::NotExecutable,
+        (Some(libc::E2BIG), _) => SpawnFailure::Limits,
+        // Std's own: a zero byte in an argument or a variable.
+        (None, io::ErrorKind::InvalidInput) => SpawnFailure::NotExecutable,
+        (Some(_) | None, _) => SpawnFailure::Io,
     };
     Failure::new(reason, format!("cannot execute {}: {error}", program.display()))
 }

@@ -26,6 +26,9 @@ use crate::{
     protocol::{Event, PROTOCOL_VERSION, Snapshot, Spawn, SpawnFailed, SpawnFailure},
 };
 
+/// Longest grace; what asks for more waits this long.
+const GRACE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// What the table is made of at the start.
 pub(super) struct Parts {
     pub data_dir: PathBuf,
@@ -196,9 +199,8 @@ impl Table {
 
     /// Begins to end an attempt, or says why there is nothing to end.
     pub(super) fn stop(&mut self, attempt: AttemptKey, grace: Duration) {
-        // A grace beyond the range of the clock is one that never ends.
         let now = Instant::now();
-        let kill_at = now.checked_add(grace).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
+        let kill_at = now.checked_add(grace.min(GRACE_MAX)).unwrap_or(now);
         match self.held.get_mut(&attempt) {
             None => self.outbox.push(&Event::Unknown { attempt }),
             Some(Held::Queued(_)) => self.end(attempt, Held::Dequeued),

@@ -3,6 +3,11 @@
 //! `bare-supervisor DATA_DIR CPU_MILLIS [PIDS_FILE]` runs it, with a stub of an agent when there is a
 //! file, to which the stub adds its pid. `bare-supervisor shim ..` is its shim.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests: whatever it cannot do is their failure"
+)]
+
 use std::{ffi::OsString, fs::File, io::Write as _, path::Path, process::ExitCode};
 
 use mesh_node::{
