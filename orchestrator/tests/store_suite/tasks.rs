@@ -59,6 +59,7 @@ pub(crate) async fn pages_of_tasks_go_on_where_the_last_one_ended(database: Data
             let page = leader.store.tasks(&record, None, from, size).await.unwrap();
             assert!(u32::try_from(page.len()).unwrap() <= size);
             let Some(last) = page.last() else { break };
+            assert!(page[0].task >= from, "a page of {size} goes back to {}", page[0].task);
             from = last.task + 1;
             all.extend(indices(&page));
         }
