@@ -74,7 +74,7 @@ impl Node {
             Input::Supervised { attempt, state } => self.on_supervised(now, attempt, state, out),
             Input::Output { attempt } => self.on_output(now, attempt),
             Input::Committed { attempt, manifest } => self.on_committed(attempt, manifest, out),
-            Input::Stored { attempt, manifest } => self.on_stored(attempt, manifest, out),
+            Input::Stored { attempt, manifest } => self.on_stored(attempt, *manifest, out),
             Input::Fenced { attempt } => self.stop(now, attempt, StopCause::Fenced, out),
             Input::Drain { deadline } => {
                 self.on_drain(now, deadline, out);
@@ -213,7 +213,7 @@ impl Node {
     fn on_stored(
         &mut self,
         key: AttemptKey,
-        manifest: Box<ManifestSummary>,
+        manifest: ManifestSummary,
         out: &mut Output,
     ) -> Result<(), Rejected> {
         let attempt = self.attempts.get(&key).ok_or(Rejected::Unknown { attempt: key })?;
@@ -221,7 +221,7 @@ impl Node {
             return Err(Rejected::Late { attempt: key });
         };
         let exit = exit.clone();
-        self.end(key, exit, *manifest, out);
+        self.end(key, exit, manifest, out);
         Ok(())
     }
 

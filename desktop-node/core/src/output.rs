@@ -80,7 +80,7 @@ pub enum Record {
 }
 
 /// What the shell is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Make the directory, fetch input and checkpoint. Answered by [`crate::Input::Prepared`].
     Prepare(AttemptKey),

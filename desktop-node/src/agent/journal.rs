@@ -123,7 +123,7 @@ fn write_line(record: Record, out: &mut Vec<u8>) -> io::Result<()> {
 fn read_lines(text: &[u8]) -> (Vec<Record>, usize) {
     let (mut records, mut good) = (Vec::new(), 0);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let record = line.strip_suffix(b"\n").and_then(|line| Line::read(line));
+        let record = line.strip_suffix(b"\n").and_then(Line::read);
         let Some(record) = record else { break };
         records.push(record);
         good += line.len();

@@ -34,7 +34,10 @@ impl NatsPort {
     async fn urls(&self, ask: NodeAsk) -> Result<Vec<ObjectUrl>, PortError> {
         match self.ask(ask).await? {
             NodeAnswer::Urls { urls } => Ok(urls),
-            other => Err(unfit(&other)),
+            NodeAnswer::Welcome(_)
+            | NodeAnswer::Present
+            | NodeAnswer::Credential { .. }
+            | NodeAnswer::Refused(_) => Err(unfit()),
         }
     }
 }
@@ -52,18 +55,14 @@ impl ObjectPort for NatsPort {
     async fn check(&self, objects: Vec<PackRef>) -> Result<(), PortError> {
         match self.ask(NodeAsk::CheckObjects { attempt: self.attempt, objects }).await? {
             NodeAnswer::Present => Ok(()),
-            other => Err(unfit(&other)),
+            NodeAnswer::Welcome(_)
+            | NodeAnswer::Urls { .. }
+            | NodeAnswer::Credential { .. }
+            | NodeAnswer::Refused(_) => Err(unfit()),
         }
     }
 }
 
-fn unfit(answer: &NodeAnswer) -> PortError {
-    let what = match answer {
-        NodeAnswer::Welcome(_) => "a welcome",
-        NodeAnswer::Urls { .. } => "URLs",
-        NodeAnswer::Present => "presence",
-        NodeAnswer::Credential { .. } => "a credential",
-        NodeAnswer::Refused(_) => "a refusal",
-    };
-    PortError::Refused(Problem::new(ErrorCode::Internal, format!("{what} was not asked for")))
+fn unfit() -> PortError {
+    PortError::Refused(Problem::new(ErrorCode::Internal, "the answer is not to what was asked"))
 }

@@ -30,7 +30,7 @@ pub fn capacity(config: &NodeConfig) -> Capacity {
 
 /// Free space where attempts live; the nearest directory that exists is asked.
 pub fn disk_available(dir: &Path) -> ByteSize {
-    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or_else(|| Path::new("/"));
     match rustix::fs::statvfs(existing) {
         Ok(stat) => ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize)),
         Err(_) => ByteSize(0),

@@ -206,7 +206,7 @@ impl Service {
         self.inputs.push(Input::Stored { attempt, manifest: Box::new(manifest) });
     }
 
-    fn upload(&mut self, mut item: Item, uploader: Option<AttemptUploader>, stage: Stage) {
+    fn upload(&mut self, mut item: Item, uploader: Option<Box<AttemptUploader>>, stage: Stage) {
         item.slot = Slot::Busy;
         item.stored_at = Instant::now();
         let transfer = transfer::Transfer {

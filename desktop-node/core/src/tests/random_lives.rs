@@ -19,7 +19,7 @@ use crate::{
     Action, ExitHow, Input, Life, Node, Output, Prepared, Record, Settings, Supervised, Welcomed,
 };
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Start { task: u32, epoch: u32 },
     Stop { task: u32, epoch: u32, reason: StopReason },

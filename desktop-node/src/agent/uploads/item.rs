@@ -26,7 +26,7 @@ pub(super) struct Item {
 pub(super) enum Slot {
     /// Not opened yet: short attempts never need one.
     Closed,
-    Idle(AttemptUploader),
+    Idle(Box<AttemptUploader>),
     /// In an upload, which gives it back.
     Busy,
 }
@@ -61,7 +61,7 @@ impl Item {
     pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
         if matches!(self.slot, Slot::Closed) && self.since.elapsed() >= OBSERVE_EVERY {
             match self.subject.open() {
-                Ok(uploader) => self.slot = Slot::Idle(uploader),
+                Ok(uploader) => self.slot = Slot::Idle(Box::new(uploader)),
                 Err(error) => {
                     tracing::warn!(attempt = %self.subject.attempt, %error, "No uploader");
                     // Tried again, but not at each look.

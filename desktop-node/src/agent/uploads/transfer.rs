@@ -29,12 +29,12 @@ pub(super) struct Done {
     pub(super) attempt: AttemptKey,
     pub(super) stage: Stage,
     /// To go on with.
-    pub(super) uploader: Option<AttemptUploader>,
+    pub(super) uploader: Option<Box<AttemptUploader>>,
     pub(super) result: Result<Option<ManifestSummary>, ErrorCode>,
 }
 
 impl Transfer {
-    pub(super) async fn run(self, mut uploader: Option<AttemptUploader>) -> Done {
+    pub(super) async fn run(self, mut uploader: Option<Box<AttemptUploader>>) -> Done {
         let stop = self.stop.clone();
         let result = tokio::select! {
             () = stop.cancelled() => Err(ErrorCode::WrongState),
@@ -46,7 +46,7 @@ impl Transfer {
     /// Once while the attempt runs; at the end until it is stored or fenced.
     async fn persist(
         &self,
-        uploader: &mut Option<AttemptUploader>,
+        uploader: &mut Option<Box<AttemptUploader>>,
     ) -> Result<Option<ManifestSummary>, ErrorCode> {
         let mut wait = RETRY_MIN;
         loop {
@@ -67,11 +67,14 @@ impl Transfer {
 
     async fn store(
         &self,
-        uploader: &mut Option<AttemptUploader>,
+        uploader: &mut Option<Box<AttemptUploader>>,
     ) -> Result<Option<ManifestSummary>, Problem> {
         let uploader = match uploader {
             Some(uploader) => uploader,
-            None => uploader.insert(self.subject.open().map_err(|error| error.problem())?),
+            None => {
+                let opened = self.subject.open().map_err(|error| error.problem())?;
+                uploader.insert(Box::new(opened))
+            }
         };
         let closed = |_| Problem::new(ErrorCode::Internal, "the uploads have ended");
         let _slot = self.slots.acquire().await.map_err(closed)?;
