@@ -133,9 +133,8 @@ async fn read_once(
                     Problem::new(ErrorCode::Unreachable, format!("a piece cannot be read: {error}"))
                 })?;
                 let bytes = BASE64.decode(piece.data.as_bytes()).map_or(0, |bytes| bytes.len());
-                if source.epoch.is_some() {
-                    *epoch = Some(piece.attempt.epoch.0);
-                }
+                // An offset belongs to one attempt: the next request begins with that one.
+                *epoch = Some(piece.attempt.epoch.0);
                 *offset = piece.offset + u64::try_from(bytes).unwrap_or(0);
                 if pieces.send(piece).await.is_err() {
                     return Ok(());
