@@ -10,6 +10,9 @@ use super::{
     fake_node::{FakeNode, ended, started},
 };
 
+/// Messages in the stream before its disk is wiped.
+const STREAM_LEN: u64 = 300;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_broker_stops_no_submit_and_loses_no_event() {
     let mut cluster = Cluster::start().await;
@@ -39,7 +42,11 @@ async fn a_broker_whose_disk_was_wiped_is_read_from_its_beginning() {
     let attempt = node.take(1).await.0[0];
     let events = node.events(vec![started(attempt)]);
     node.publish_until_recorded(&events).await;
-    let moved = async || (cluster.position().await > 0).then_some(());
+    // Far more than the node says again within the test: waiting for the old number would not help.
+    for _ in 0..STREAM_LEN {
+        node.publish(&events).await;
+    }
+    let moved = async || (cluster.position().await >= STREAM_LEN).then_some(());
     wait_for(SOON, "the position to be kept", moved).await;
 
     cluster.nats.kill();
