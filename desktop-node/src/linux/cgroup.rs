@@ -5,7 +5,8 @@
 //! absent and reported by [`Cgroups::enforces`]; nothing here pretends.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -128,12 +129,12 @@ impl Cgroups {
         }
         if let (Some(parent), Some(memory)) = (&self.memory_v1, limits.memory) {
             let dir = made.memory_v1.insert(make(parent.join(name))?);
-            fs::write(dir.join("memory.limit_in_bytes"), memory.0.to_string())?;
+            set(dir.join("memory.limit_in_bytes"), memory.0.to_string())?;
         }
         if let (Some(parent), Some(cpu)) = (&self.cpu_v1, limits.cpu) {
             let dir = made.cpu_v1.insert(make(parent.join(name))?);
-            fs::write(dir.join("cpu.cfs_period_us"), PERIOD_US.to_string())?;
-            fs::write(dir.join("cpu.cfs_quota_us"), quota_us(cpu).to_string())?;
+            set(dir.join("cpu.cfs_period_us"), PERIOD_US.to_string())?;
+            set(dir.join("cpu.cfs_quota_us"), quota_us(cpu).to_string())?;
         }
         Ok(())
     }
@@ -142,10 +143,15 @@ impl Cgroups {
     pub(crate) fn tear_down(&self) {
         if let Some(home) = &self.home {
             // Refused where the home has controllers: then the next supervisor removes the rest.
-            let _refused = fs::write(home.join("cgroup.procs"), "0");
+            let _refused = set(home.join("cgroup.procs"), "0");
         }
         self.paths().iter().for_each(|path| remove(path));
     }
+}
+
+/// Writes to a control file, and never makes one where there is none.
+fn set(file: PathBuf, text: impl AsRef<[u8]>) -> io::Result<()> {
+    File::options().write(true).open(file)?.write_all(text.as_ref())
 }
 
 fn quota_us(cpu: Cpu) -> u64 {
@@ -154,12 +160,12 @@ fn quota_us(cpu: Cpu) -> u64 {
 
 fn limit_unified(dir: &Path, limits: Limits) -> io::Result<()> {
     if let Some(memory) = limits.memory {
-        fs::write(dir.join("memory.max"), memory.0.to_string())?;
+        set(dir.join("memory.max"), memory.0.to_string())?;
         // Swap would only make the end slower; kernels without swap accounting lack the file.
-        let _absent = fs::write(dir.join("memory.swap.max"), "0");
+        let _absent = set(dir.join("memory.swap.max"), "0");
     }
     if let Some(cpu) = limits.cpu {
-        fs::write(dir.join("cpu.max"), format!("{} {PERIOD_US}", quota_us(cpu)))?;
+        set(dir.join("cpu.max"), format!("{} {PERIOD_US}", quota_us(cpu)))?;
     }
     Ok(())
 }
@@ -173,7 +179,7 @@ fn make(dir: PathBuf) -> io::Result<PathBuf> {
 /// controllers on may hold no process itself.
 fn enter(home: &Path, name: &str) -> io::Result<PathBuf> {
     let own = make(home.join(name))?;
-    let moved = make(own.join("main")).and_then(|main| fs::write(main.join("cgroup.procs"), "0"));
+    let moved = make(own.join("main")).and_then(|main| set(main.join("cgroup.procs"), "0"));
     if let Err(error) = moved {
         remove(&own);
         return Err(error);
@@ -188,7 +194,7 @@ fn has_controllers(dir: &Path) -> bool {
 
 /// Hands the memory and processor controllers down to the children of a cgroup.
 fn pass_controllers(dir: &Path) -> bool {
-    fs::write(dir.join("cgroup.subtree_control"), "+memory +cpu").is_ok()
+    set(dir.join("cgroup.subtree_control"), "+memory +cpu").is_ok()
 }
 
 /// Kills all that a dead supervisor left in its cgroups, and removes them. True when nothing is left.
@@ -200,7 +206,7 @@ pub(crate) fn clear_leftovers(paths: &[PathBuf]) -> bool {
     let paths: Vec<&PathBuf> = paths.iter().filter(own).filter(|path| path.is_dir()).collect();
     loop {
         for path in &paths {
-            let _absent = fs::write(path.join("cgroup.kill"), "1");
+            let _absent = set(path.join("cgroup.kill"), "1");
             remove(path);
         }
         if paths.iter().all(|path| !path.is_dir()) {
@@ -251,14 +257,14 @@ impl AttemptCgroup {
     /// Kills all of it in one stroke, where the kernel can.
     pub(crate) fn kill(&self) {
         if let Some(dir) = &self.unified {
-            let _absent = fs::write(dir.join("cgroup.kill"), "1");
+            let _absent = set(dir.join("cgroup.kill"), "1");
         }
     }
 
     /// Freezes or thaws all of it; false where the kernel cannot.
     pub(crate) fn freeze(&self, frozen: bool) -> bool {
         let text = if frozen { "1" } else { "0" };
-        self.unified.as_ref().is_some_and(|dir| fs::write(dir.join("cgroup.freeze"), text).is_ok())
+        self.unified.as_ref().is_some_and(|dir| set(dir.join("cgroup.freeze"), text).is_ok())
     }
 
     /// The kernel killed something in it for its memory limit.

@@ -117,10 +117,17 @@ impl Drop for Supervisor {
     }
 }
 
-fn run(dir: &Path, cpu_millis: u32, wrapper: &[String], pids_file: Option<&Path>) -> Child {
+/// The supervisor without an agent. `cargo test -p mesh-node` builds it; with a single test target
+/// named, cargo does not.
+pub(crate) fn binary() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let binary = deps.parent().unwrap().with_file_name("examples").join("bare-supervisor");
     assert!(binary.exists(), "build it first: cargo build -p mesh-node --examples");
+    binary
+}
+
+fn run(dir: &Path, cpu_millis: u32, wrapper: &[String], pids_file: Option<&Path>) -> Child {
+    let binary = binary();
     let mut words = wrapper.to_vec();
     words.push(binary.to_str().unwrap().into());
     let mut command = Command::new(&words[0]);

@@ -70,3 +70,15 @@ fn a_limited_attempt_keeps_its_words_and_ends_whole() {
     assert_eq!(agent.output(1, "stdout"), "zero -- --cgroup -x\n");
     assert_eq!(running(&sleep), [""; 0]);
 }
+
+#[test]
+fn a_command_whose_limits_cannot_be_set_does_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = dir.path().join("cgroup.procs");
+    let mut command = std::process::Command::new(crate::harness::binary());
+    command.args(["shim", "--cgroup"]).arg(&door);
+    let output = command.args(["--program", "/bin/echo", "--", "echo", "ran"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(126));
+    assert_eq!(output.stdout, b"");
+    assert!(!door.exists());
+}

@@ -144,8 +144,7 @@ fn an_agent_that_has_drained_ends_the_supervisor() {
 #[test]
 fn a_second_supervisor_over_the_same_directory_is_refused() {
     let mut supervisor = Supervisor::start(1_000);
-    let binary = std::env::current_exe().unwrap();
-    let binary = binary.parent().unwrap().with_file_name("examples").join("bare-supervisor");
+    let binary = crate::harness::binary();
     let status = std::process::Command::new(binary).arg(supervisor.dir.path()).status().unwrap();
     assert_eq!(status.code(), Some(6));
     supervisor.signal(Signal::INT);
