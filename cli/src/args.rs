@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    artifacts, cancel, completions, doctor, job, jobs, logs, node, nodes, retry, run, submit, token,
-    up, wait, why,
+    artifacts, cancel, completions, doctor, job, jobs, logs, node, nodes, retry, run, submit,
+    token, up, wait, why,
 };
 
 /// A job mesh over your own machines: builds, tests, training runs and scripts, never lost.
@@ -37,13 +37,32 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "MESH_SERVER", value_name = "URL", help_heading = "Cluster")]
     pub(crate) server: Option<String>,
     /// File with the API token (never the token itself on a command line).
-    #[arg(long, global = true, env = "MESH_TOKEN_FILE", value_name = "FILE", help_heading = "Cluster")]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_TOKEN_FILE",
+        value_name = "FILE",
+        help_heading = "Cluster"
+    )]
     pub(crate) token_file: Option<PathBuf>,
     /// PEM of the cluster's certificate authority.
-    #[arg(long, global = true, env = "MESH_CA_FILE", value_name = "FILE", help_heading = "Cluster")]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_CA_FILE",
+        value_name = "FILE",
+        help_heading = "Cluster"
+    )]
     pub(crate) ca_file: Option<PathBuf>,
     /// How to print.
-    #[arg(long, short, global = true, value_enum, default_value = "table", help_heading = "Output")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value = "table",
+        help_heading = "Output"
+    )]
     pub(crate) output: Format,
 }
 

@@ -54,7 +54,6 @@ impl Client {
         &self.http
     }
 
-
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.base))
@@ -95,8 +94,7 @@ impl Client {
         let mut cursor = String::new();
         loop {
             let rest = limit.saturating_sub(rows.len()).min(1_000);
-            let page: Page<T> =
-                self.get(&format!("{path}{joint}limit={rest}{cursor}")).await?;
+            let page: Page<T> = self.get(&format!("{path}{joint}limit={rest}{cursor}")).await?;
             rows.extend(page.items);
             match page.next {
                 Some(next) if rows.len() < limit => cursor = format!("&cursor={next}"),
@@ -150,10 +148,9 @@ pub(crate) const fn is_passing(problem: &Problem) -> bool {
 
 async fn json<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
     let status = response.status();
-    let body = response
-        .bytes()
-        .await
-        .map_err(|error| Problem::new(ErrorCode::Unreachable, format!("the answer broke off: {error}")))?;
+    let body = response.bytes().await.map_err(|error| {
+        Problem::new(ErrorCode::Unreachable, format!("the answer broke off: {error}"))
+    })?;
     if body.is_empty() {
         // A route that answers nothing is read as JSON null.
         return serde_json::from_str("null").map_err(|_| strange(status));

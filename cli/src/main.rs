@@ -26,7 +26,8 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     mesh_fabric::tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(commands::run(args));

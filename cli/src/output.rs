@@ -117,7 +117,11 @@ pub(crate) fn size(bytes: u64) -> String {
         value /= 1_024;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{}.{} {}", value / 10, value % 10, UNITS[unit]) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{}.{} {}", value / 10, value % 10, UNITS[unit])
+    }
 }
 
 #[cfg(test)]
@@ -126,13 +130,19 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
-        assert_eq!(inert("a\u{1b}]52;c\u{7}b\u{202e}c\nd"), "a\u{fffd}]52;c\u{fffd}b\u{fffd}c\u{fffd}d");
+        assert_eq!(
+            inert("a\u{1b}]52;c\u{7}b\u{202e}c\nd"),
+            "a\u{fffd}]52;c\u{fffd}b\u{fffd}c\u{fffd}d"
+        );
     }
 
     #[test]
     fn amounts_are_short() {
         let span = |millis| duration(Timestamp::from_millis(0), Timestamp::from_millis(millis));
-        assert_eq!([span(5), span(1_550), span(61_000), span(3_660_000)], ["5ms", "1.5s", "1m01s", "1h01m"]);
+        assert_eq!(
+            [span(5), span(1_550), span(61_000), span(3_660_000)],
+            ["5ms", "1.5s", "1m01s", "1h01m"]
+        );
         assert_eq!([size(5), size(1_536), size(5 << 30)], ["5 B", "1.5 KiB", "5.0 GiB"]);
     }
 }

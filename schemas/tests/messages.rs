@@ -123,9 +123,8 @@ fn commands() {
             checkpoint: Some(manifest_ref()),
         }],
     };
-    let stop = |reason| {
-        NodeCommand::StopAttempts(StopAttempts { attempts: vec![attempt()], reason })
-    };
+    let stop =
+        |reason| NodeCommand::StopAttempts(StopAttempts { attempts: vec![attempt()], reason });
     let commands = vec![
         NodeCommand::StartTasks(Box::new(start)),
         stop(StopReason::Cancelled),
@@ -156,7 +155,10 @@ fn events() {
         NodeEvent::ManifestCommitted { attempt: attempt(), manifest },
         NodeEvent::AttemptEnded(Box::new(ended)),
     ];
-    check("node-events", &NodeEvents { v: 1, node: node(), journal: journal(), first_seq: 5, events });
+    check(
+        "node-events",
+        &NodeEvents { v: 1, node: node(), journal: journal(), first_seq: 5, events },
+    );
 }
 
 fn held() -> Vec<HeldAttempts> {

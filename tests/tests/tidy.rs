@@ -17,7 +17,8 @@ fn tracked(endings: &[&str]) -> Vec<(PathBuf, String)> {
     assert!(output.status.success(), "the tidy test needs the checkout");
     let names = String::from_utf8(output.stdout).unwrap();
     let wanted = |name: &&str| endings.iter().any(|ending| name.ends_with(ending));
-    let read = |name: &str| Some((PathBuf::from(name), fs::read_to_string(root().join(name)).ok()?));
+    let read =
+        |name: &str| Some((PathBuf::from(name), fs::read_to_string(root().join(name)).ok()?));
     names.lines().filter(wanted).filter_map(read).collect()
 }
 
@@ -39,8 +40,10 @@ fn files_are_short_and_say_what_they_are_for() {
 
 #[test]
 fn nothing_is_left_for_later_or_left_out() {
-    let words = ["TO-DO", "FIX-ME", "todo-!(", "unimplemented-!(", "#[ig-nore"].map(|w| w.replace('-', ""));
-    let found = offenders(&tracked(&[".rs", ".sh"]), |_, text| words.iter().any(|w| text.contains(w)));
+    let words =
+        ["TO-DO", "FIX-ME", "todo-!(", "unimplemented-!(", "#[ig-nore"].map(|w| w.replace('-', ""));
+    let found =
+        offenders(&tracked(&[".rs", ".sh"]), |_, text| words.iter().any(|w| text.contains(w)));
     assert_eq!(found, Vec::<String>::new());
 }
 

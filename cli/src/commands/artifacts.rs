@@ -27,10 +27,14 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List the files that a job's tasks stored, as of their last upload.
-    #[command(after_help = "Examples:\n  mesh artifacts ls job_…\n  mesh artifacts ls job_… --task 3 --epoch 1")]
+    #[command(
+        after_help = "Examples:\n  mesh artifacts ls job_…\n  mesh artifacts ls job_… --task 3 --epoch 1"
+    )]
     Ls(Which),
     /// Fetch files; a tree for each task, or the files alone when there is one task.
-    #[command(after_help = "Examples:\n  mesh artifacts get job_… --to out\n  mesh artifacts get job_… --task 3 --file report.txt")]
+    #[command(
+        after_help = "Examples:\n  mesh artifacts get job_… --to out\n  mesh artifacts get job_… --task 3 --file report.txt"
+    )]
     Get {
         #[command(flatten)]
         which: Which,
@@ -146,7 +150,8 @@ pub(crate) async fn fetch(
     dir: &Path,
     only: &[String],
 ) -> Result<Vec<PathBuf>, Problem> {
-    let wanted = |file: &&FileEntry| only.is_empty() || only.iter().any(|n| n == file.path.as_str());
+    let wanted =
+        |file: &&FileEntry| only.is_empty() || only.iter().any(|n| n == file.path.as_str());
     let files: Vec<FileEntry> = manifest.files.iter().filter(wanted).cloned().collect();
     if files.is_empty() {
         return Ok(Vec::new());
@@ -180,7 +185,8 @@ pub(crate) async fn last_manifest(
     task: u32,
     query: &str,
 ) -> Result<Option<(ArtifactsView, Manifest)>, Problem> {
-    let view: ArtifactsView = client.get(&format!("/jobs/{job}/tasks/{task}/artifacts{query}")).await?;
+    let view: ArtifactsView =
+        client.get(&format!("/jobs/{job}/tasks/{task}/artifacts{query}")).await?;
     if let Some(manifest) = view.manifest.clone() {
         return Ok(Some((view, manifest)));
     }

@@ -25,7 +25,11 @@ pub(crate) async fn run(global: &Global, _: &Args) -> Outcome {
         Format::Json => output::json(&info),
         Format::Table | Format::Quiet => {
             let row = |(what, good, detail): &(&str, bool, String)| {
-                vec![if *good { "ok" } else { "AMISS" }.to_owned(), (*what).to_owned(), detail.clone()]
+                vec![
+                    if *good { "ok" } else { "AMISS" }.to_owned(),
+                    (*what).to_owned(),
+                    detail.clone(),
+                ]
             };
             output::table(&["", "what", "detail"], checks.iter().map(row).collect());
         }

@@ -58,18 +58,16 @@ pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
     let Command::Show(args) = command;
     let client = context::client(global)?;
     let job = args.job;
-    let mut shown = Shown {
-        detail: client.get(&format!("/jobs/{job}")).await?,
-        tasks: None,
-        attempts: None,
-    };
+    let mut shown =
+        Shown { detail: client.get(&format!("/jobs/{job}")).await?, tasks: None, attempts: None };
     match args.task {
         Some(task) => {
             shown.attempts = Some(client.get(&format!("/jobs/{job}/tasks/{task}/attempts")).await?);
         }
         None => {
             let state = args.state.map(|state| format!("?state={state}")).unwrap_or_default();
-            shown.tasks = Some(client.pages(&format!("/jobs/{job}/tasks{state}"), args.limit).await?);
+            shown.tasks =
+                Some(client.pages(&format!("/jobs/{job}/tasks{state}"), args.limit).await?);
         }
     }
     if global.output == Format::Json {
@@ -90,7 +88,10 @@ async fn print(format: Format, client: &Client, shown: &Shown) {
     let names = NodeNames::load(client).await;
     if let Some(tasks) = &shown.tasks {
         let rows = tasks.iter().map(|task| task_cells(task, &names)).collect();
-        output::table(&["task", "state", "attempts", "node", "end", "exit", "artifacts", "logs", "took"], rows);
+        output::table(
+            &["task", "state", "attempts", "node", "end", "exit", "artifacts", "logs", "took"],
+            rows,
+        );
         let total = shown.detail.view.counts.total as usize;
         if tasks.len() < total {
             output::note(format!("{} of {total} tasks; --limit shows more", tasks.len()));
@@ -98,7 +99,10 @@ async fn print(format: Format, client: &Client, shown: &Shown) {
     }
     if let Some(attempts) = &shown.attempts {
         let rows = attempts.iter().map(|attempt| attempt_cells(attempt, &names)).collect();
-        output::table(&["epoch", "node", "end", "exit", "artifacts", "logs", "took", "message"], rows);
+        output::table(
+            &["epoch", "node", "end", "exit", "artifacts", "logs", "took", "message"],
+            rows,
+        );
     }
 }
 

@@ -37,8 +37,9 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Outcome {
     let state = args.state.map(|state| format!("&state={state}")).unwrap_or_default();
     let project = args.project.as_ref().map(|p| format!("&project={p}")).unwrap_or_default();
     let client = context::client(global)?;
-    let rows: Vec<JobView> =
-        client.pages(&format!("/jobs?{}", (state + &project).trim_start_matches('&')), args.limit).await?;
+    let rows: Vec<JobView> = client
+        .pages(&format!("/jobs?{}", (state + &project).trim_start_matches('&')), args.limit)
+        .await?;
     output::list(global.output, &rows);
     Ok(ExitCode::SUCCESS)
 }

@@ -122,8 +122,9 @@ async fn read_once(
 ) -> Result<(), Problem> {
     let Source { job, task, follow, .. } = source;
     let of = epoch.map(|epoch| format!("&epoch={epoch}")).unwrap_or_default();
-    let path =
-        format!("/jobs/{job}/tasks/{task}/logs?stream={stream}&offset={offset}&follow={follow}{of}");
+    let path = format!(
+        "/jobs/{job}/tasks/{task}/logs?stream={stream}&offset={offset}&follow={follow}{of}"
+    );
     let mut body = client.stream(&path).await?.bytes_stream();
     let mut reader = Reader::default();
     while let Some(event) = reader.next(&mut body).await? {

@@ -136,7 +136,8 @@ fn join_node(join: &Join) -> Outcome {
     if let Some(cpu) = join.cpu {
         command.arg("--cpu").arg(cpu.to_string());
     }
-    let status = command.status().map_err(|error| context::io("run", Path::new("mesh-node"), &error))?;
+    let status =
+        command.status().map_err(|error| context::io("run", Path::new("mesh-node"), &error))?;
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(70)).unwrap_or(70)))
 }
 
@@ -176,14 +177,11 @@ async fn find(client: &Client, text: &str) -> Result<NodeId, Problem> {
     let mut named = nodes.iter().filter(|node| node.name == text);
     match (named.next(), named.next()) {
         (Some(node), None) => Ok(node.id),
-        (Some(_), Some(_)) => Err(Problem::new(
-            ErrorCode::Usage,
-            format!("several nodes are called {text:?}"),
-        )
-        .hint("name it by its id, as `mesh nodes` shows it")),
-        (None, _) => {
-            Err(Problem::new(ErrorCode::NotFound, format!("no node is called {text:?}"))
-                .hint("`mesh nodes` lists them"))
+        (Some(_), Some(_)) => {
+            Err(Problem::new(ErrorCode::Usage, format!("several nodes are called {text:?}"))
+                .hint("name it by its id, as `mesh nodes` shows it"))
         }
+        (None, _) => Err(Problem::new(ErrorCode::NotFound, format!("no node is called {text:?}"))
+            .hint("`mesh nodes` lists them")),
     }
 }

@@ -27,8 +27,18 @@ pub(crate) async fn run(global: &Global, _: &Args) -> Outcome {
 }
 
 impl Row for NodeView {
-    const COLUMNS: &'static [&'static str] =
-        &["node", "name", "state", "held", "cpu", "memory", "load", "labels", "version", "last seen"];
+    const COLUMNS: &'static [&'static str] = &[
+        "node",
+        "name",
+        "state",
+        "held",
+        "cpu",
+        "memory",
+        "load",
+        "labels",
+        "version",
+        "last seen",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let label = |(key, value): (&String, &String)| format!("{key}={value}");

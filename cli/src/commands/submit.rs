@@ -56,7 +56,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
         Format::Table => {
             output::line(submitted.job);
             let new = if submitted.created { "accepted" } else { "was there already" };
-            output::note(format!("{new}: {} task(s), trace {}", submitted.tasks, submitted.trace_id));
+            output::note(format!(
+                "{new}: {} task(s), trace {}",
+                submitted.tasks, submitted.trace_id
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -44,7 +44,8 @@ pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
     let client = context::client(global)?;
     match command {
         Command::New { name, scope, ttl } => {
-            let token: NewToken = client.post("/tokens", &TokenRequest { name, scope, ttl }).await?;
+            let token: NewToken =
+                client.post("/tokens", &TokenRequest { name, scope, ttl }).await?;
             if global.output == Format::Json {
                 output::json(&token);
             } else {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use mesh_schemas::{
-    AttemptKey, Epoch, ErrorCode, JobId, JobSpec, NodeId, Problem, TraceParent,
+    AttemptKey, ErrorCode, JobId, JobSpec, NodeId, Problem, TraceParent,
     api::NodeAction,
     attempt::JobState,
     message::{NodeBeat, NodeEvents, NodeReport},
 };
 
-use crate::{JobRecord, change::Tries};
+use crate::{JobRecord, TaskRecord};
 
 /// One thing that happened outside. Anything from a node may be late, doubled or out of order.
 #[derive(Debug, Clone)]
@@ -28,8 +28,9 @@ pub enum Input {
     Retry {
         /// The job as stored, for when it is not live.
         job: Box<JobRecord>,
-        /// Its failed, cancelled and quarantined tasks that were ever leased.
-        tasks: Vec<RetryTask>,
+        /// Its failed, cancelled and quarantined tasks that have a row. Their epochs and checkpoints go
+        /// on; their counters of failures begin anew.
+        tasks: Vec<TaskRecord>,
     },
     /// A machine was let in. Its report follows when it says hello.
     NodeJoined {
@@ -85,19 +86,6 @@ pub struct Existing {
     pub tasks: u32,
     /// Its trace.
     pub trace: TraceParent,
-}
-
-/// An ended task that is to be tried again.
-#[derive(Debug, Clone)]
-pub struct RetryTask {
-    /// Its index.
-    pub task: u32,
-    /// Its last epoch.
-    pub epoch: Epoch,
-    /// Its end: failed, cancelled or quarantined.
-    pub state: mesh_schemas::TaskState,
-    /// Kept for its count of attempts; the counters of failures begin anew.
-    pub tries: Tries,
 }
 
 /// What the core answers to an input that it took.

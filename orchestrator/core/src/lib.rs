@@ -46,4 +46,4 @@ pub use change::{
     NodeStatus, Output, Snapshot, TaskRecord, Tries,
 };
 pub use config::Config;
-pub use input::{Existing, Input, Rejected, Reply, RetryTask, Submit};
+pub use input::{Existing, Input, Rejected, Reply, Submit};

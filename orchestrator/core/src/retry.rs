@@ -3,7 +3,7 @@
 use mesh_schemas::{JobId, TaskState, Timestamp, api::EventKind};
 
 use crate::{
-    Change, Core, EventRecord, JobRecord, Output, Rejected, Reply, RetryTask, Tries,
+    Change, Core, EventRecord, JobRecord, Output, Rejected, Reply, TaskRecord, Tries,
     core::job_event,
     job::{Job, count_mut},
     task::{State, Task, Wait},
@@ -16,7 +16,7 @@ impl Core {
         &mut self,
         now: Timestamp,
         record: JobRecord,
-        tasks: Vec<RetryTask>,
+        tasks: Vec<TaskRecord>,
         out: &mut Output,
     ) -> Result<Reply, Rejected> {
         let id = record.id;
@@ -64,7 +64,7 @@ impl Core {
 }
 
 /// Queues the job's ended tasks; how many.
-fn requeue(now: Timestamp, job: &mut Job, tasks: Vec<RetryTask>, out: &mut Output) -> u32 {
+fn requeue(now: Timestamp, job: &mut Job, tasks: Vec<TaskRecord>, out: &mut Output) -> u32 {
     let mut touched = 0;
     for retry in tasks {
         if !may_requeue(job, &retry) {
@@ -72,10 +72,10 @@ fn requeue(now: Timestamp, job: &mut Job, tasks: Vec<RetryTask>, out: &mut Outpu
         }
         let task = Task {
             epoch: retry.epoch,
-            node: None,
+            node: retry.node,
             tries: Tries::default(),
             cancel_requested: false,
-            checkpoint: None,
+            checkpoint: retry.checkpoint,
             state: State::Queued(Wait::Until(now)),
         };
         out.changes.push(Change::Task(Box::new(task.record(job.id, retry.task))));
@@ -103,7 +103,7 @@ fn requeue(now: Timestamp, job: &mut Job, tasks: Vec<RetryTask>, out: &mut Outpu
     }
 }
 
-fn may_requeue(job: &mut Job, retry: &RetryTask) -> bool {
+fn may_requeue(job: &mut Job, retry: &TaskRecord) -> bool {
     let ended_badly = match retry.state {
         TaskState::Failed | TaskState::Cancelled | TaskState::Quarantined => true,
         TaskState::Queued | TaskState::Leased | TaskState::Running | TaskState::Succeeded => false,

@@ -65,10 +65,16 @@ fn doc_authority(op: TransformOperation<'_>) -> TransformOperation<'_> {
 }
 
 async fn authority(State(api): State<Api>) -> ApiResult<Text> {
-    let file = api.app.config.tls.as_ref().and_then(|tls| tls.ca_file.clone());
-    let Some(file) = file else {
-        return Err(ApiError::not_found("certificate authority of this cluster's own"));
-    };
-    let body = tokio::fs::read_to_string(file).await.map_err(|error| ApiError::internal(&error))?;
+    let body = authority_pem(&api).await?;
+    let body =
+        body.ok_or_else(|| ApiError::not_found("certificate authority of this cluster's own"))?;
     Ok(Text { media_type: "application/x-pem-file", body })
+}
+
+/// PEM of the authority that signed this API's certificate, when the cluster has one of its own.
+pub(super) async fn authority_pem(api: &Api) -> ApiResult<Option<String>> {
+    let file = api.app.config.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+    let Some(file) = file else { return Ok(None) };
+    let pem = tokio::fs::read_to_string(file).await;
+    pem.map(Some).map_err(|error| ApiError::internal(&error))
 }

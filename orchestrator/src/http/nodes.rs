@@ -8,7 +8,7 @@ use aide::{
     transform::TransformOperation,
 };
 use axum::{Json, extract::State};
-use mesh_fabric::ids;
+use mesh_fabric::{ids, tls::fingerprint};
 use mesh_schemas::{
     ErrorCode, NodeId, Problem,
     api::{JoinCode, JoinCodeRequest, JoinRequest, Joined, NodeView, Page},
@@ -123,6 +123,11 @@ async fn make_code(
     let expires_at = api.app.clock.now() + ttl;
     api.app.store.insert_join_code(ids::sha256(code.as_bytes()), expires_at).await?;
     caller.audit("make_join_code", &format_args!("until {expires_at}"));
+    // A machine that does not trust our authority yet knows it by the fingerprint in the code.
+    let code = match super::info::authority_pem(&api).await?.and_then(|pem| fingerprint(&pem)) {
+        Some(fingerprint) => format!("{code}.{fingerprint}"),
+        None => code,
+    };
     Ok(Created(JoinCode { code, expires_at }))
 }
 

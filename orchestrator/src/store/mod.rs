@@ -17,7 +17,7 @@ pub use postgres::PgStore;
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
-use mesh_core::{Change, Existing, JobRecord, RetryTask, Snapshot};
+use mesh_core::{Change, Existing, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
@@ -152,7 +152,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn attempts(&self, job: &JobRecord, task: u32) -> Result<Vec<AttemptView>, StoreError>;
 
     /// Failed, cancelled and quarantined tasks of a job that have a row.
-    async fn retryable(&self, job: JobId) -> Result<Vec<RetryTask>, StoreError>;
+    async fn retryable(&self, job: JobId) -> Result<Vec<TaskRecord>, StoreError>;
 
     /// Events, oldest first.
     async fn events(&self, filter: &EventFilter) -> Result<Vec<EventView>, StoreError>;

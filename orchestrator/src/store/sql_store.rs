@@ -1,7 +1,7 @@
 //! The store over either database: which transaction runs which statements.
 
 use async_trait::async_trait;
-use mesh_core::{Existing, JobRecord, RetryTask, Snapshot};
+use mesh_core::{Existing, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, TaskView},
@@ -122,7 +122,7 @@ impl<D: Driver> Store for SqlStore<D> {
         attempt::of_task(&self.db, job, task).await
     }
 
-    async fn retryable(&self, job: JobId) -> Result<Vec<RetryTask>, StoreError> {
+    async fn retryable(&self, job: JobId) -> Result<Vec<TaskRecord>, StoreError> {
         task::retryable(&self.db, job).await
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mesh_core::{Change, Config, Core, Input, JobRecord, Output, RetryTask, Snapshot, Submit};
+use mesh_core::{Change, Config, Core, Input, JobRecord, Output, Snapshot, Submit, TaskRecord};
 use mesh_schemas::{
     AttemptKey, EndClass, JobId, JobSpec, JournalId, NodeId, Timestamp, TraceParent,
     manifest::ManifestSummary,
@@ -96,7 +96,7 @@ impl Mesh {
     }
 
     /// Somebody wants an ended job tried again.
-    pub(crate) fn retry(&mut self, job: JobRecord, tasks: Vec<RetryTask>) {
+    pub(crate) fn retry(&mut self, job: JobRecord, tasks: Vec<TaskRecord>) {
         self.input(Input::Retry { job: Box::new(job), tasks });
     }
 

@@ -69,6 +69,7 @@ impl JobSpec {
         for pattern in &self.outputs {
             // A pattern obeys the rules of a path; only its wildcards are more.
             pattern.parse::<ArtifactPath>().map_err(|problem| problem.at("outputs"))?;
+            check_wildcards(pattern)?;
         }
         Ok(())
     }
@@ -93,6 +94,24 @@ impl JobSpec {
         }
         Err(Problem::invalid("after", "after names a job twice"))
     }
+}
+
+/// `*`, `?`, `**` and `{a,b}` are the wildcards; classes in brackets are not, so that no pattern that was
+/// accepted fails on a node.
+fn check_wildcards(pattern: &str) -> Result<(), Problem> {
+    let step = |open: Option<bool>, c: char| match (open?, c) {
+        (false, '{') => Some(true),
+        (true, '}') => Some(false),
+        (true, '{') | (false, '}') | (_, '[' | ']') => None,
+        (open, _) => Some(open),
+    };
+    if pattern.chars().fold(Some(false), step) == Some(false) {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        "outputs",
+        format!("the pattern {} may use '*', '?', '**' and '{{a,b}}', not nested", shown(pattern)),
+    ))
 }
 
 fn check_command(command: &[String]) -> Result<(), Problem> {
@@ -243,8 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_spec_is_good() {
-        assert!(JobSpec::new(["true"]).check().is_ok());
+    fn good_specs_are_good() {
+        let mut spec = JobSpec::new(["true"]);
+        assert!(spec.check().is_ok());
+        spec.outputs = ["a/*.txt", "**", "b?.{c,d}"].map(str::to_owned).to_vec();
+        assert!(spec.check().is_ok());
     }
 
     #[test]

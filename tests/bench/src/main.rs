@@ -20,7 +20,9 @@ use report::Report;
 
 /// Measure a mesh on this machine.
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:\n  ./run bench\n  ./run bench --store postgres --runs 5 --json bench.json")]
+#[command(
+    after_help = "Examples:\n  ./run bench\n  ./run bench --store postgres --runs 5 --json bench.json"
+)]
 struct Args {
     /// Which database.
     #[arg(long, default_value = "sqlite")]
@@ -47,7 +49,11 @@ enum Store {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     mesh_fabric::tls::install_provider();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(args))
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(run(args))
 }
 
 async fn run(args: Args) -> anyhow::Result<ExitCode> {

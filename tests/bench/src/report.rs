@@ -41,7 +41,11 @@ impl Report {
                 format!("  target <= {target} {}: {met}", figure.unit)
             });
             // A closed pipe is no failure.
-            let _ = writeln!(stdout, "{:58} {:>10.3} {:4}{target}", figure.what, figure.value, figure.unit);
+            let _ = writeln!(
+                stdout,
+                "{:58} {:>10.3} {:4}{target}",
+                figure.what, figure.value, figure.unit
+            );
         }
     }
 }

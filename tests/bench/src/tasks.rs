@@ -44,8 +44,18 @@ pub(crate) async fn makespan(
         spans.push(span.as_secs_f64());
         floors.push(floor.as_secs_f64());
     }
-    report.add(&format!("floor: {count} x /bin/true, 2 threads, bare posix_spawn"), median(floors), "s", None);
-    report.add(&format!("makespan: {count} x /bin/true, 1 node, 2 slots"), median(spans), "s", None);
+    report.add(
+        &format!("floor: {count} x /bin/true, 2 threads, bare posix_spawn"),
+        median(floors),
+        "s",
+        None,
+    );
+    report.add(
+        &format!("makespan: {count} x /bin/true, 1 node, 2 slots"),
+        median(spans),
+        "s",
+        None,
+    );
     report.add("makespan over floor", median(ratios), "x", Some(2.5));
     Ok(())
 }
@@ -64,7 +74,12 @@ pub(crate) async fn one_at_a_time(mesh: &Mesh, report: &mut Report) {
     }
     times.sort_by(f64::total_cmp);
     report.add("one /bin/true, call to recorded result, p50", times[SINGLES / 2], "ms", Some(10.0));
-    report.add("one /bin/true, call to recorded result, p99", times[SINGLES * 99 / 100], "ms", None);
+    report.add(
+        "one /bin/true, call to recorded result, p99",
+        times[SINGLES * 99 / 100],
+        "ms",
+        None,
+    );
 }
 
 /// How long an array takes to be accepted, durably. No node may run it, so that nothing else is measured.
@@ -74,7 +89,12 @@ pub(crate) async fn submit_arrays(mesh: &Mesh, report: &mut Report) {
         spec.labels.insert("bench".into(), "nobody".into());
         let begun = Instant::now();
         let job = mesh.submit(&spec).await.job;
-        report.add(&format!("submit an array of {count}"), begun.elapsed().as_secs_f64(), "s", target);
+        report.add(
+            &format!("submit an array of {count}"),
+            begun.elapsed().as_secs_f64(),
+            "s",
+            target,
+        );
         mesh.cli(&["cancel", &job.to_string()]).await;
     }
 }

@@ -120,7 +120,8 @@ impl Cluster {
         }
         let pid = i32::try_from(self.up.id()).ok().and_then(Pid::from_raw).context("no pid")?;
         kill_process(pid, Signal::TERM)?;
-        let status = until(Duration::from_secs(90), "mesh up has stopped", || Ok(self.up.try_wait()?))?;
+        let status =
+            until(Duration::from_secs(90), "mesh up has stopped", || Ok(self.up.try_wait()?))?;
         ensure!(status.success(), "mesh up ended with {status}");
         let left = crate::node::processes_below(&self.data)?;
         ensure!(left.is_empty(), "processes are left: {left:?}");

@@ -30,7 +30,10 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     match run(begun) {
         Ok(()) => {
-            say(begun, "everything that was accepted ended once; all bytes are right. The demo passed.");
+            say(
+                begun,
+                "everything that was accepted ended once; all bytes are right. The demo passed.",
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

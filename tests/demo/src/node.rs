@@ -68,7 +68,8 @@ fn kill(pid: u32, signal: Signal) -> bool {
 
 /// Every live process below `root`, deepest last.
 fn descendants(root: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let parents: Vec<(u32, u32)> =
+        processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut found = vec![root];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {

@@ -40,7 +40,10 @@ pub(crate) fn tell(
     table::print(&rows);
     let again = rows.iter().map(|row| row.lost_on(victim)).sum::<usize>();
     ensure!(again > 0, "the killed node held nothing, so nothing was shown");
-    say(begun, format_args!("{again} attempt(s) were lost with the killed node and ran again elsewhere"));
+    say(
+        begun,
+        format_args!("{again} attempt(s) were lost with the killed node and ran again elsewhere"),
+    );
     verify::artifacts(begun, cluster, &jobs, root)
 }
 
@@ -66,7 +69,16 @@ fn submit_all(begun: Instant, cluster: &Cluster, source: &Path) -> anyhow::Resul
     }
     let range = format!("0-{}", ARRAY_TASKS - 1);
     let submitted: Submitted = cluster.ask(&[
-        "submit", "--name", "array", "--array", &range, "--cpu", "0.25", "--", "sh", "-c",
+        "submit",
+        "--name",
+        "array",
+        "--array",
+        &range,
+        "--cpu",
+        "0.25",
+        "--",
+        "sh",
+        "-c",
         "sleep 0.4; echo task $MESH_TASK_INDEX on $(hostname)",
     ])?;
     say(begun, format_args!("submitted an array of {ARRAY_TASKS} short tasks: {}", submitted.job));
@@ -109,7 +121,10 @@ fn pull_the_plug(
 ) -> anyhow::Result<NodeId> {
     let array = jobs.last().context("there is an array")?.job;
     let (node, held) = until(Duration::from_secs(120), "a joined node is well at work", || {
-        let done = cluster.ask::<JobView>(&["job", "show", &array.to_string(), "-n", "1"])?.counts.succeeded;
+        let done = cluster
+            .ask::<JobView>(&["job", "show", &array.to_string(), "-n", "1"])?
+            .counts
+            .succeeded;
         let nodes = cluster.nodes()?;
         let mut busy: Vec<&NodeView> = nodes
             .iter()
@@ -124,7 +139,10 @@ fn pull_the_plug(
     let killed = victim.kill();
     say(
         begun,
-        format_args!("KILLED {} (kill -9 of {killed} processes) while it held {held} task(s)", victim.name),
+        format_args!(
+            "KILLED {} (kill -9 of {killed} processes) while it held {held} task(s)",
+            victim.name
+        ),
     );
     say(begun, "its leases end 30 s after its last sign of life; then others take its work");
     Ok(node.id)

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use crate::verify::JobRow;
 
-const COLUMNS: [&str; 7] = ["JOB", "TASKS", "OWNER NODES", "ATTEMPTS", "TRACE ID", "ARTIFACTS", "DURATION"];
+const COLUMNS: [&str; 7] =
+    ["JOB", "TASKS", "OWNER NODES", "ATTEMPTS", "TRACE ID", "ARTIFACTS", "DURATION"];
 
 pub(crate) fn print(rows: &[JobRow]) {
     let mut lines = vec![COLUMNS.map(str::to_owned)];

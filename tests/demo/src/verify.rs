@@ -49,7 +49,11 @@ fn check_job(cluster: &Cluster, job: &DemoJob, names: &[NodeView]) -> anyhow::Re
     let id = job.job.to_string();
     let shown: Shown = cluster.ask(&["job", "show", &id, "--limit", "100000"])?;
     ensure!(shown.view.state == JobState::Succeeded, "{} is {}", job.title, shown.view.state);
-    ensure!(shown.tasks.len() == shown.view.counts.total as usize, "{}: tasks are missing", job.title);
+    ensure!(
+        shown.tasks.len() == shown.view.counts.total as usize,
+        "{}: tasks are missing",
+        job.title
+    );
     ensure!(shown.view.trace_id.len() == 32, "{} has no trace", job.title);
     let mut attempts = Vec::new();
     for task in &shown.tasks {
@@ -113,7 +117,14 @@ pub(crate) fn artifacts(
         let hash = blake3::hash(&bytes).to_hex().to_string();
         ensure!(hash == listed.blake3, "{artifact} has the hash {hash}, not {}", listed.blake3);
         ensure!(bytes.len() as u64 == listed.size, "{artifact} has another size");
-        say(begun, format_args!("fetched {artifact}: {} bytes, blake3 {}… agrees", bytes.len(), &hash[..16]));
+        say(
+            begun,
+            format_args!(
+                "fetched {artifact}: {} bytes, blake3 {}… agrees",
+                bytes.len(),
+                &hash[..16]
+            ),
+        );
         use_it(begun, job, &file)?;
     }
     Ok(())
@@ -121,7 +132,8 @@ pub(crate) fn artifacts(
 
 fn use_it(begun: Instant, job: &DemoJob, file: &Path) -> anyhow::Result<()> {
     if job.title == "build" {
-        let output = Command::new(file).arg("--version").output().context("running what was built")?;
+        let output =
+            Command::new(file).arg("--version").output().context("running what was built")?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         ensure!(output.status.success() && text.starts_with("hexyl"), "it printed {text:?}");
         say(begun, format_args!("ran the fetched program: {text}"));
@@ -129,6 +141,9 @@ fn use_it(begun: Instant, job: &DemoJob, file: &Path) -> anyhow::Result<()> {
     }
     let report = fs::read_to_string(file)?;
     let line = report.lines().find(|line| line.starts_with("test result: ok"));
-    say(begun, format_args!("{}: {}", job.title, line.context("the report shows no passed tests")?));
+    say(
+        begun,
+        format_args!("{}: {}", job.title, line.context("the report shows no passed tests")?),
+    );
     Ok(())
 }

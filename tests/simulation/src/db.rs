@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::{Change, Existing, JobRecord, NodeRecord, RetryTask, Snapshot, TaskRecord};
+use mesh_core::{Change, Existing, JobRecord, NodeRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
     AttemptKey, EndClass, JobId, JournalId, NodeId, TaskState, attempt::JobState,
     manifest::ManifestSummary,
@@ -100,15 +100,10 @@ impl Db {
     }
 
     /// Ended tasks of a job that may be tried again.
-    pub(crate) fn retryable(&self, job: JobId) -> Vec<RetryTask> {
+    pub(crate) fn retryable(&self, job: JobId) -> Vec<TaskRecord> {
         let rows = self.tasks.range((job, 0)..=(job, u32::MAX)).map(|(_, task)| task);
         rows.filter(|task| task.state.is_terminal() && task.state != TaskState::Succeeded)
-            .map(|task| RetryTask {
-                task: task.task,
-                epoch: task.epoch,
-                state: task.state,
-                tries: task.tries,
-            })
+            .cloned()
             .collect()
     }
 

@@ -33,11 +33,16 @@ fn nats(layout: &Layout, ports: &Ports, secrets: &Secrets) -> String {
 }
 
 fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
-    let nats_url = format!("{}://{}", if secrets.tls { "tls" } else { "nats" }, ports.reach(ports.nats));
+    let nats_url =
+        format!("{}://{}", if secrets.tls { "tls" } else { "nats" }, ports.reach(ports.nats));
     let store_url =
         format!("{}://{}", if secrets.tls { "https" } else { "http" }, ports.reach(ports.store));
-    let database = args.database.clone().unwrap_or_else(|| format!("sqlite://{}", layout.database().display()));
-    let credentials = args.objects_credentials.clone().unwrap_or_else(|| layout.store_credentials());
+    let database = args
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite://{}", layout.database().display()));
+    let credentials =
+        args.objects_credentials.clone().unwrap_or_else(|| layout.store_credentials());
     let mut table = Table::new();
     table.insert("listen".into(), ports.api.to_string().into());
     table.insert("metrics_listen".into(), ports.orchestrator_metrics.to_string().into());
@@ -121,7 +126,8 @@ fn path(path: &Path) -> Value {
 }
 
 fn write(file: &Path, table: &Table) -> Result<(), Problem> {
-    let text = toml::to_string_pretty(table)
-        .map_err(|error| Problem::new(ErrorCode::Internal, format!("{}: {error}", file.display())))?;
+    let text = toml::to_string_pretty(table).map_err(|error| {
+        Problem::new(ErrorCode::Internal, format!("{}: {error}", file.display()))
+    })?;
     write_durable(file, text.as_bytes()).map_err(|error| io("write", file, &error))
 }

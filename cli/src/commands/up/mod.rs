@@ -82,7 +82,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if args.is_public() && args.host.is_empty() {
         return Err(Problem::new(
             ErrorCode::InsecureBind,
-            format!("{} is reachable by others, but no name of this machine was given", args.listen),
+            format!(
+                "{} is reachable by others, but no name of this machine was given",
+                args.listen
+            ),
         )
         .hint("pass --host NAME, which goes into the TLS certificates"));
     }
@@ -152,7 +155,8 @@ fn announce(
     let server = ports.server_url(secrets.tls);
     if !args.no_context {
         let ca_file = secrets.tls.then(|| layout.ca_file());
-        Context { server: server.clone(), token_file: layout.admin_token_file(), ca_file }.save()?;
+        Context { server: server.clone(), token_file: layout.admin_token_file(), ca_file }
+            .save()?;
     }
     output::note(format!("ready in {:.1} s at {server}", begun.elapsed().as_secs_f32()));
     output::note(format!("data in {}, {} node(s)", layout.root().display(), args.nodes));

@@ -39,7 +39,8 @@ impl Ports {
         };
         let text = serde_json::to_vec_pretty(&ports).unwrap_or_default();
         let file = layout.ports_file();
-        mesh_fabric::files::write_durable(&file, &text).map_err(|error| io("write", &file, &error))?;
+        mesh_fabric::files::write_durable(&file, &text)
+            .map_err(|error| io("write", &file, &error))?;
         Ok(ports)
     }
 
@@ -82,7 +83,11 @@ impl Ports {
 
     /// A listener's address as others call it.
     pub(super) fn reach(&self, addr: SocketAddr) -> String {
-        if self.host.is_empty() { addr.to_string() } else { format!("{}:{}", self.host, addr.port()) }
+        if self.host.is_empty() {
+            addr.to_string()
+        } else {
+            format!("{}:{}", self.host, addr.port())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_core::{Input, Rejected, Reply, RetryTask};
+use mesh_core::{Input, Rejected, Reply};
 use mesh_schemas::{EndClass, JobId, Span, TaskState, attempt::JobState};
 
 use crate::harness::{Mesh, array, key, spec};
@@ -12,9 +12,7 @@ fn retry(mesh: &mut Mesh, job: JobId) -> Result<Reply, Rejected> {
         let state = task.state;
         task.job == job && state.is_terminal() && state != TaskState::Succeeded
     });
-    let tasks = tasks
-        .map(|t| RetryTask { task: t.task, epoch: t.epoch, state: t.state, tries: t.tries })
-        .collect();
+    let tasks = tasks.cloned().collect();
     let record = Box::new(mesh.jobs[&job].clone());
     mesh.apply(Input::Retry { job: record, tasks })
 }

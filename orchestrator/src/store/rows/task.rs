@@ -1,7 +1,7 @@
 //! Tasks that have been leased, or ended singly. Those never leased have no row: the job's fresh range
 //! stands for them, and a page shows them as if they had.
 
-use mesh_core::{JobRecord, RetryTask, TaskRecord, Tries};
+use mesh_core::{JobRecord, TaskRecord, Tries};
 use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, api::TaskView, spec::ArrayRange,
 };
@@ -38,7 +38,8 @@ const LIVE: &str = "SELECT task.job, task.task, task.state, task.epoch, task.nod
      WHERE job.state IN ('queued', 'running') AND task.state IN ('queued', 'leased', 'running') \
      ORDER BY task.job, task.task";
 
-const RETRYABLE: &str = "SELECT task, epoch, state, tries FROM task WHERE job = $1 \
+const RETRYABLE: &str = "SELECT job, task, state, epoch, node, tries, eligible_at, cancel_requested, checkpoint \
+     FROM task WHERE job = $1 \
      AND state IN ('failed', 'cancelled', 'quarantined') ORDER BY task";
 
 /// The job's fresh range comes with every row, so that both are of one moment.
@@ -156,30 +157,14 @@ pub(in crate::store) async fn live(
     rows.iter().map(TaskRow::record).collect()
 }
 
-#[derive(FromRow)]
-struct RetryRow {
-    task: i64,
-    epoch: i64,
-    state: String,
-    tries: String,
-}
-
 /// The tasks of a job that ended and not well.
 pub(in crate::store) async fn retryable(
     db: &impl Driver,
     job: JobId,
-) -> Result<Vec<RetryTask>, StoreError> {
+) -> Result<Vec<TaskRecord>, StoreError> {
     let query = Query::new("reading the tasks of a job", RETRYABLE).text(&job);
-    let rows: Vec<RetryRow> = db.fetch(query).await?;
-    let task = |row: RetryRow| {
-        Ok(RetryTask {
-            task: value::number("task.task", row.task)?,
-            epoch: Epoch(value::number("task.epoch", row.epoch)?),
-            state: value::parse("task.state", &row.state)?,
-            tries: tries(&row.tries)?,
-        })
-    };
-    rows.into_iter().map(task).collect()
+    let rows: Vec<TaskRow> = db.fetch(query).await?;
+    rows.iter().map(TaskRow::record).collect()
 }
 
 #[derive(FromRow)]
