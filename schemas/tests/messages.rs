@@ -1,6 +1,8 @@
 //! Each message has a snapshot in `tests/v1/`: what is written must not change, and what was written
 //! by a released version must still be read. `UPDATE_SNAPSHOTS=1` writes new ones.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
+
 use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf};
 
 use mesh_schemas::{

@@ -1,5 +1,7 @@
 //! `kill -9` of each part in mid-run, with real processes: every accepted task ends exactly once.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
+
 use std::{fs, path::PathBuf, time::Duration};
 
 use mesh_schemas::{

@@ -1,5 +1,7 @@
 //! The same end-to-end suite on all four pairs of database and object store, with the real programs.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
+
 mod suite;
 
 use mesh_tests::{

@@ -1,5 +1,7 @@
 //! The rules of the house that no compiler knows.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

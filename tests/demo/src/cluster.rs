@@ -149,11 +149,10 @@ impl Drop for Cluster {
         for node in &mut self.joined {
             node.kill();
         }
-        if let Some(pid) = i32::try_from(self.up.id()).ok().and_then(Pid::from_raw) {
-            if matches!(self.up.try_wait(), Ok(None)) {
-                let _ = kill_process(pid, Signal::TERM);
-                let _ = self.up.wait();
-            }
+        let pid = i32::try_from(self.up.id()).ok().and_then(Pid::from_raw);
+        if let (Some(pid), Ok(None)) = (pid, self.up.try_wait()) {
+            let _ = kill_process(pid, Signal::TERM);
+            let _ = self.up.wait();
         }
     }
 }

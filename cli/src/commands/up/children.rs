@@ -106,12 +106,12 @@ impl Children {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(info) => {
-                    return Err(not_ready(format!(
+                    return Err(not_ready(&format!(
                         "database {}, NATS {}, object store {}",
                         info.store_ok, info.bus_ok, info.objects_ok
                     )));
                 }
-                Err(problem) => return Err(not_ready(problem.detail)),
+                Err(problem) => return Err(not_ready(&problem.detail)),
             }
         }
     }
@@ -190,7 +190,7 @@ async fn stop(mut running: Running) {
     }
 }
 
-fn not_ready(why: String) -> Problem {
+fn not_ready(why: &str) -> Problem {
     Problem::new(ErrorCode::Timeout, format!("the cluster did not become ready: {why}"))
         .hint("the logs of the parts lie in the data directory")
 }
