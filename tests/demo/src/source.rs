@@ -41,3 +41,10 @@ pub(crate) fn fetch(begun: Instant, root: &Path) -> anyhow::Result<PathBuf> {
     let _ = fs::remove_file(source.join(".cargo-checksum.json"));
     Ok(source)
 }
+
+/// Where the cargo that this demo finds lies.
+pub(crate) fn cargo_directory() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).find(|dir| dir.join("cargo").is_file());
+    found.context("there is no cargo on PATH")
+}

@@ -1,7 +1,6 @@
 //! What happens in the demo: submit, watch, pull a plug, watch on, check.
 
 use std::{
-    io::Write as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -10,14 +9,17 @@ use anyhow::{Context as _, ensure};
 use mesh_schemas::{
     JobId, NodeId,
     api::{JobView, NodeView, Submitted},
+    attempt::JobState,
 };
 
-use crate::{cluster::Cluster, say, table, until, verify};
+use crate::{cluster::Cluster, say, source, table, until, verify};
 
 /// Tasks of the array.
 const ARRAY_TASKS: u32 = 200;
 /// Longest time for all of it, on a slow machine too.
 const LIMIT: Duration = Duration::from_secs(900);
+/// Progress is shown at most this often.
+const SHOW_EVERY: Duration = Duration::from_secs(2);
 
 /// One job of the demo.
 pub(crate) struct DemoJob {
@@ -48,17 +50,20 @@ pub(crate) fn tell(
 }
 
 fn submit_all(begun: Instant, cluster: &Cluster, source: &Path) -> anyhow::Result<Vec<DemoJob>> {
+    // A node's owner decides the PATH of its jobs; these bring the directory of cargo along.
+    let path = format!("PATH={}:$PATH", source::cargo_directory()?.display());
     let report = |filter: &str, file: &str| {
         format!(
-            "mkdir -p report; cargo test --locked {filter} >report/{file} 2>&1; code=$?; \
+            "{path}; mkdir -p report; cargo test --locked {filter} >report/{file} 2>&1; code=$?; \
              cat report/{file}; exit $code"
         )
     };
     let unit = report("--lib --bins", "unit.txt");
     let integration = report("--test integration_tests", "integration.txt");
+    let build = format!("{path}; cargo build --release --locked");
     let mut jobs = Vec::new();
     for (title, keep, command) in [
-        ("build", "target/release/hexyl", "cargo build --release --locked"),
+        ("build", "target/release/hexyl", build.as_str()),
         ("unit tests", "report/unit.txt", unit.as_str()),
         ("integration tests", "report/integration.txt", integration.as_str()),
     ] {
@@ -148,24 +153,36 @@ fn pull_the_plug(
     Ok(node.id)
 }
 
-/// Shows how far everything is until all jobs have ended.
+/// Shows how far everything is until all jobs have ended; the first that fails ends the demo.
 fn watch(begun: Instant, cluster: &Cluster, jobs: &[DemoJob]) -> anyhow::Result<()> {
-    let mut shown = String::new();
+    let mut shown = (String::new(), Instant::now());
     until(LIMIT, "all jobs have ended", || {
         let views: Vec<JobView> = cluster.ask(&["jobs"])?;
         let mut line = Vec::new();
         let mut open = 0;
         for job in jobs {
             let view = views.iter().find(|view| view.id == job.job).context("a job is gone")?;
+            let bad = view.state.is_terminal() && view.state != JobState::Succeeded;
+            ensure!(!bad, "{} is {}: {}", job.title, view.state, log_of(cluster, job));
             open += usize::from(!view.state.is_terminal());
             line.push(format!("{} {}/{}", job.title, view.counts.succeeded, view.counts.total));
         }
         let line = line.join(" · ");
-        if line != shown {
+        if open == 0 || (line != shown.0 && shown.1.elapsed() > SHOW_EVERY) {
             say(begun, &line);
-            shown = line;
-            std::io::stderr().flush()?;
+            shown = (line, Instant::now());
         }
         Ok((open == 0).then_some(()))
     })
+}
+
+/// What the job wrote.
+fn log_of(cluster: &Cluster, job: &DemoJob) -> String {
+    let output = cluster.mesh(["logs", &job.job.to_string()]).output();
+    let text = |output: std::process::Output| {
+        [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat()
+    };
+    output.map_or_else(|error| error.to_string(), text)
 }
