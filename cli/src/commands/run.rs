@@ -10,9 +10,10 @@ use mesh_schemas::{
     manifest::StreamName,
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    artifacts,
+    INTERRUPTED, artifacts,
     logs::{self, Source, Style},
     spec_flags::SpecFlags,
     submit,
@@ -48,19 +49,19 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
+pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
     let mut spec = args.flags.spec(args.file.as_deref(), &args.command)?;
     let client = context::client(global)?;
     if !args.no_dir {
         spec.input = Some(objects::ship(&client, &args.dir).await?);
     }
-    let submitted = submit::submit(&client, &spec).await?;
+    let submitted = submit::submit(&client, &spec, stop).await?;
     let job = submitted.job;
     output::note(format!("{job}, trace {}", submitted.trace_id));
     let first = spec.task_range().first;
     let detail = tokio::select! {
         detail = follow(&client, job, first) => detail?,
-        _ = tokio::signal::ctrl_c() => return cancel(&client, job).await,
+        () = stop.cancelled() => return cancel(&client, job).await,
     };
     bring_back(&client, job, &args.dir).await?;
     exit_code(&client, &detail, first).await
@@ -78,7 +79,7 @@ async fn cancel(client: &Client, job: JobId) -> Outcome {
     let _: serde_json::Value = client.post(&format!("/jobs/{job}/cancel"), &json!({})).await?;
     client.wait_finished(job).await?;
     output::note("cancelled");
-    Ok(ExitCode::from(130))
+    Ok(ExitCode::from(INTERRUPTED))
 }
 
 async fn bring_back(client: &Client, job: JobId, dir: &std::path::Path) -> Result<(), Problem> {

@@ -4,7 +4,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use mesh_schemas::{ErrorCode, JobSpec, Problem, api::Submitted};
 
-use super::{spec_flags::SpecFlags, wait};
+use tokio_util::sync::CancellationToken;
+
+use super::{INTERRUPTED, spec_flags::SpecFlags, wait};
 use crate::{
     Outcome,
     args::{Format, Global},
@@ -40,15 +42,21 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
+pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
     let mut spec = args.flags.spec(args.file.as_deref(), &args.command)?;
     let client = context::client(global)?;
     if let Some(dir) = &args.dir {
         spec.input = Some(objects::ship(&client, dir).await?);
     }
-    let submitted = submit(&client, &spec).await?;
+    let submitted = submit(&client, &spec, stop).await?;
     if args.wait {
-        return wait::until_finished(&client, global, submitted.job).await;
+        return tokio::select! {
+            outcome = wait::until_finished(&client, global, submitted.job) => outcome,
+            () = stop.cancelled() => {
+                output::note(format!("{} goes on; `mesh wait` waits for it", submitted.job));
+                Ok(ExitCode::from(INTERRUPTED))
+            }
+        };
     }
     match global.output {
         Format::Json => output::json(&submitted),
@@ -67,11 +75,15 @@ pub(crate) async fn run(global: &Global, args: Args) -> Outcome {
 
 /// Submits, again and again while the server is out of reach: the idempotency key makes that safe.
 /// Ctrl-C meanwhile says what is known.
-pub(crate) async fn submit(client: &Client, spec: &JobSpec) -> Result<Submitted, Problem> {
+pub(crate) async fn submit(
+    client: &Client,
+    spec: &JobSpec,
+    stop: &CancellationToken,
+) -> Result<Submitted, Problem> {
     let key = spec.idempotency_key.clone().unwrap_or_default();
     tokio::select! {
         submitted = submit_patiently(client, spec) => submitted,
-        _ = tokio::signal::ctrl_c() => Err(Problem::new(
+        () = stop.cancelled() => Err(Problem::new(
             ErrorCode::Timeout,
             "interrupted; whether the job was accepted is not known",
         )

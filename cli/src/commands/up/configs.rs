@@ -33,8 +33,7 @@ fn nats(layout: &Layout, ports: &Ports, secrets: &Secrets) -> String {
 }
 
 fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
-    let nats_url =
-        format!("{}://{}", if secrets.tls { "tls" } else { "nats" }, ports.reach(ports.nats));
+    let nats_url = ports.nats_url(secrets.tls);
     let store_url =
         format!("{}://{}", if secrets.tls { "https" } else { "http" }, ports.reach(ports.store));
     let database = args
@@ -97,26 +96,17 @@ fn timing(lease_ttl: mesh_schemas::Span) -> Table {
     timing
 }
 
-/// A node's file; its owner may change it, so it is written only once.
-pub(super) fn write_node(
-    layout: &Layout,
-    args: &Args,
-    ports: &Ports,
-    number: u16,
-) -> Result<(), Problem> {
+/// A node's file. It is its owner's: written once, never again.
+pub(super) fn write_node(layout: &Layout, number: u16) -> Result<(), Problem> {
+    if layout.node_config(number).exists() {
+        return Ok(());
+    }
     let mut table = Table::new();
     table.insert("data_dir".into(), path(&layout.node(number)));
     table.insert("name".into(), format!("node-{number}").into());
-    if let Some(cpu) = args.cpu {
-        table.insert("cpu".into(), cpu.to_string().into());
-    }
     // The owner of this machine starts it: jobs find the programs that the owner finds.
     let search = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".into());
     table.insert("path".into(), search.into());
-    if let Some(addr) = ports.node_metrics.get(usize::from(number) - 1) {
-        table.insert("metrics_listen".into(), addr.to_string().into());
-    }
-    table.insert("drain_timeout".into(), args.drain_timeout.to_string().into());
     write(&layout.node_config(number), &table)
 }
 

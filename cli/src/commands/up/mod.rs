@@ -6,6 +6,7 @@
 mod children;
 mod configs;
 mod layout;
+mod leftovers;
 mod nodes;
 mod ports;
 mod secrets;
@@ -14,6 +15,7 @@ mod tools;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 
 use mesh_schemas::{Cpu, ErrorCode, Problem, Span};
+use tokio_util::sync::CancellationToken;
 
 use self::{children::Children, layout::Layout, ports::Ports, secrets::Secrets};
 pub(crate) use tools::binary;
@@ -62,9 +64,9 @@ pub(crate) struct Args {
     /// How long a lease lasts without a sign of life of its node.
     #[arg(long, value_name = "TIME")]
     lease_ttl: Option<Span>,
-    /// How long running tasks may go on when a node is told to stop.
-    #[arg(long, default_value = "30s", value_name = "TIME")]
-    drain_timeout: Span,
+    /// How long running tasks may go on when a node is told to stop; 30 s when not given.
+    #[arg(long, value_name = "TIME")]
+    drain_timeout: Option<Span>,
     /// Do not make this the cluster that later commands talk to.
     #[arg(long)]
     no_context: bool,
@@ -77,8 +79,7 @@ impl Args {
     }
 }
 
-pub(crate) async fn run(args: Args) -> Outcome {
-    let begun = Instant::now();
+pub(crate) async fn run(args: Args, stop: &CancellationToken) -> Outcome {
     if args.is_public() && args.host.is_empty() {
         return Err(Problem::new(
             ErrorCode::InsecureBind,
@@ -90,11 +91,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
         .hint("pass --host NAME, which goes into the TLS certificates"));
     }
     let layout = Layout::open(&args.data)?;
+    leftovers::end(&layout.pids_file(), layout.root());
     let secrets = Secrets::load_or_make(&layout, &args)?;
     let ports = Ports::load_or_choose(&layout, &args)?;
     configs::write_all(&layout, &args, &ports, &secrets)?;
     let mut children = Children::new(layout.pids_file());
-    let outcome = serve(&args, &layout, &ports, &secrets, &mut children, begun).await;
+    let outcome = serve(&args, &layout, &ports, &secrets, &mut children, stop).await;
     output::note("stopping …");
     children.stop_all().await;
     outcome
@@ -106,16 +108,16 @@ async fn serve(
     ports: &Ports,
     secrets: &Secrets,
     children: &mut Children,
-    begun: Instant,
+    stop: &CancellationToken,
 ) -> Outcome {
-    let stop = mesh_fabric::shutdown::token();
+    let begun = Instant::now();
     let starting = start(args, layout, ports, secrets, children);
     tokio::select! {
         started = starting => started?,
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
     }
     announce(args, layout, ports, secrets, begun)?;
-    children.mind_until(&stop).await;
+    children.mind_until(stop).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -134,8 +136,8 @@ async fn start(
     let client = client(layout, ports, secrets)?;
     children.until_ready(&client).await?;
     for number in 1..=args.nodes {
-        nodes::join_if_new(&client, layout, args, ports, number).await?;
-        children.start(tools::node(layout, number)?).await?;
+        nodes::join_if_new(&client, layout, ports, secrets.tls, number).await?;
+        children.start(tools::node(layout, args, ports, number)?).await?;
     }
     nodes::until_online(&client, args.nodes).await
 }

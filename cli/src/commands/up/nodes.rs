@@ -7,8 +7,13 @@ use mesh_schemas::{
     api::{JoinCode, JoinCodeRequest, NodeState, NodeView},
 };
 
-use super::{Args, configs, layout, layout::Layout, ports::Ports, tools::binary};
+use serde_json::{Value, json};
+
+use super::{configs, layout, layout::Layout, ports::Ports, tools::binary};
 use crate::{client::Client, context::io};
+
+/// Who a node is, below its directory; written by `mesh-node join`.
+const IDENTITY: &str = "identity.json";
 
 /// Longest wait for nodes to say hello.
 const ONLINE_WAIT: Duration = Duration::from_secs(30);
@@ -17,15 +22,15 @@ const ONLINE_WAIT: Duration = Duration::from_secs(30);
 pub(super) async fn join_if_new(
     client: &Client,
     layout: &Layout,
-    args: &Args,
     ports: &Ports,
+    tls: bool,
     number: u16,
 ) -> Result<(), Problem> {
     let dir = layout.node(number);
     layout::private_dir(&dir)?;
-    configs::write_node(layout, args, ports, number)?;
-    if dir.join("identity.json").exists() {
-        return Ok(());
+    configs::write_node(layout, number)?;
+    if dir.join(IDENTITY).exists() {
+        return tell_address(layout, ports, tls, number);
     }
     let request = JoinCodeRequest { ttl: Some(Span::from_secs(60)) };
     let code: JoinCode = client.post("/nodes/join-codes", &request).await?;
@@ -42,6 +47,24 @@ pub(super) async fn join_if_new(
     }
     let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Problem::new(ErrorCode::Config, format!("node {number} could not join: {why}")))
+}
+
+/// The ports or TLS may be others than when the node joined.
+fn tell_address(layout: &Layout, ports: &Ports, tls: bool, number: u16) -> Result<(), Problem> {
+    let file = layout.node(number).join(IDENTITY);
+    let bytes = std::fs::read(&file).map_err(|error| io("read", &file, &error))?;
+    let mut identity: Value = serde_json::from_slice(&bytes).map_err(|_| {
+        Problem::new(ErrorCode::Config, format!("{} is no identity", file.display()))
+    })?;
+    let ca_pem = tls.then(|| crate::context::read_text(&layout.ca_file())).transpose()?;
+    let told = (json!([ports.nats_url(tls)]), json!(ca_pem));
+    if (&identity["nats_urls"], &identity["ca_pem"]) == (&told.0, &told.1) {
+        return Ok(());
+    }
+    identity["nats_urls"] = told.0;
+    identity["ca_pem"] = told.1;
+    let bytes = serde_json::to_vec_pretty(&identity).unwrap_or(bytes);
+    mesh_fabric::files::write_private(&file, &bytes).map_err(|error| io("write", &file, &error))
 }
 
 /// Waits until so many nodes are online.

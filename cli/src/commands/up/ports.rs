@@ -27,16 +27,12 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Those of the last start where they are still free, otherwise new ones.
+    /// Those of the last start, each by itself where it is still free and on the wanted address; new ones
+    /// otherwise. Nodes elsewhere know this machine by its ports, so none is changed without need.
     pub(super) fn load_or_choose(layout: &Layout, args: &Args) -> Result<Self, Problem> {
-        let kept = std::fs::read(layout.ports_file())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
-            .filter(|ports| ports.fit(args));
-        let ports = match kept {
-            Some(ports) => ports,
-            None => Self::choose(args)?,
-        };
+        let kept = std::fs::read(layout.ports_file()).ok();
+        let kept = kept.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        let ports = Self::choose(args, kept.as_ref())?;
         let text = serde_json::to_vec_pretty(&ports).unwrap_or_default();
         let file = layout.ports_file();
         mesh_fabric::files::write_durable(&file, &text)
@@ -44,34 +40,29 @@ impl Ports {
         Ok(ports)
     }
 
-    fn fit(&self, args: &Args) -> bool {
-        let same_api = args.listen.ip() == self.api.ip()
-            && (args.listen.port() == 0 || args.listen.port() == self.api.port());
-        let all = [self.api, self.nats, self.store, self.orchestrator_metrics, self.store_metrics];
-        same_api
-            && self.node_metrics.len() == usize::from(args.nodes)
-            && self.host == host(args)
-            && all.iter().chain(&self.node_metrics).all(|addr| TcpListener::bind(addr).is_ok())
-    }
-
-    fn choose(args: &Args) -> Result<Self, Problem> {
-        // All are held until the last is chosen, so that no two are the same.
-        let mut held = Vec::new();
-        let mut take = |addr: SocketAddr| -> Result<SocketAddr, Problem> {
-            let listener = TcpListener::bind(addr).map_err(|error| taken(addr, &error))?;
-            let addr = listener.local_addr().map_err(|error| taken(addr, &error))?;
-            held.push(listener);
-            Ok(addr)
+    fn choose(args: &Args, kept: Option<&Self>) -> Result<Self, Problem> {
+        let mut chooser = Chooser::default();
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let public = args.listen.ip();
+        let api = match args.listen.port() {
+            0 => chooser.take(public, kept.map(|ports| ports.api))?,
+            _ => chooser.bind(args.listen)?,
         };
-        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let public = SocketAddr::new(args.listen.ip(), 0);
+        let node_metrics = |chooser: &mut Chooser, number: u16| {
+            let before =
+                kept.and_then(|ports| ports.node_metrics.get(usize::from(number)).copied());
+            chooser.take(loopback, before)
+        };
         Ok(Self {
-            api: take(args.listen)?,
-            nats: take(public)?,
-            store: take(public)?,
-            orchestrator_metrics: take(loopback)?,
-            store_metrics: take(loopback)?,
-            node_metrics: (0..args.nodes).map(|_| take(loopback)).collect::<Result<_, _>>()?,
+            api,
+            nats: chooser.take(public, kept.map(|ports| ports.nats))?,
+            store: chooser.take(public, kept.map(|ports| ports.store))?,
+            orchestrator_metrics: chooser
+                .take(loopback, kept.map(|ports| ports.orchestrator_metrics))?,
+            store_metrics: chooser.take(loopback, kept.map(|ports| ports.store_metrics))?,
+            node_metrics: (0..args.nodes)
+                .map(|number| node_metrics(&mut chooser, number))
+                .collect::<Result<_, _>>()?,
             host: host(args),
         })
     }
@@ -81,6 +72,11 @@ impl Ports {
         format!("{}://{}", if tls { "https" } else { "http" }, self.reach(self.api))
     }
 
+    /// The broker's address for nodes.
+    pub(super) fn nats_url(&self, tls: bool) -> String {
+        format!("{}://{}", if tls { "tls" } else { "nats" }, self.reach(self.nats))
+    }
+
     /// A listener's address as others call it.
     pub(super) fn reach(&self, addr: SocketAddr) -> String {
         if self.host.is_empty() {
@@ -88,6 +84,28 @@ impl Ports {
         } else {
             format!("{}:{}", self.host, addr.port())
         }
+    }
+}
+
+/// Holds each port until the last is chosen, so that no two are the same.
+#[derive(Debug, Default)]
+struct Chooser(Vec<TcpListener>);
+
+impl Chooser {
+    /// The port of before when it is free on this address, or any other.
+    fn take(&mut self, ip: IpAddr, before: Option<SocketAddr>) -> Result<SocketAddr, Problem> {
+        let before = before.map(|addr| SocketAddr::new(ip, addr.port()));
+        match before.and_then(|addr| self.bind(addr).ok()) {
+            Some(addr) => Ok(addr),
+            None => self.bind(SocketAddr::new(ip, 0)),
+        }
+    }
+
+    fn bind(&mut self, addr: SocketAddr) -> Result<SocketAddr, Problem> {
+        let listener = TcpListener::bind(addr).map_err(|error| taken(addr, &error))?;
+        let addr = listener.local_addr().map_err(|error| taken(addr, &error))?;
+        self.0.push(listener);
+        Ok(addr)
     }
 }
 

@@ -72,9 +72,24 @@ pub(super) fn orchestrator(layout: &Layout) -> Result<Part, Problem> {
     Ok(Part::new("orchestrator", command, layout.log("orchestrator")))
 }
 
-pub(super) fn node(layout: &Layout, number: u16) -> Result<Part, Problem> {
+/// What this start decides goes by the environment, which overrides the owner's file.
+pub(super) fn node(
+    layout: &Layout,
+    args: &Args,
+    ports: &Ports,
+    number: u16,
+) -> Result<Part, Problem> {
     let mut command = Command::new(binary("mesh-node")?);
     command.arg("--config").arg(layout.node_config(number));
+    if let Some(addr) = ports.node_metrics.get(usize::from(number) - 1) {
+        command.env("MESH_NODE__METRICS_LISTEN", addr.to_string());
+    }
+    if let Some(cpu) = args.cpu {
+        command.env("MESH_NODE__CPU", cpu.to_string());
+    }
+    if let Some(drain) = args.drain_timeout {
+        command.env("MESH_NODE__DRAIN_TIMEOUT", drain.to_string());
+    }
     let name = format!("node-{number}");
     let log = layout.log(&name);
     Ok(Part::new(name, command, log))
