@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use mesh_orchestrator::{config::ObjectsConfig, objects::Objects};
+use mesh_orchestrator::{config::ObjectsConfig, objects::{Objects, URL_TTL}};
 use mesh_schemas::{ErrorCode, message::ObjectUrl};
 use mesh_tests::seaweed::{REGION, SeaweedFs};
 use reqwest::{Method, StatusCode};
@@ -54,7 +54,7 @@ async fn a_presigned_url_moves_exactly_its_object_once() {
     let key = "a/job_1/0/1/p 1+ä";
     assert_eq!(objects.head(key).await.unwrap(), None);
 
-    let put = objects.presign_put(key, 5).await.unwrap();
+    let put = objects.presign_put(key, 5, URL_TTL).await.unwrap();
     let (status, text) = send(Method::PUT, &put, "hello").await;
     assert!(status.is_success(), "{status} {text}");
     assert_eq!(objects.head(key).await.unwrap(), Some(5));
@@ -62,11 +62,11 @@ async fn a_presigned_url_moves_exactly_its_object_once() {
     // The same URL again, with other bytes: the store refuses to overwrite.
     let (status, _) = send(Method::PUT, &put, "other").await;
     assert_eq!(status, StatusCode::PRECONDITION_FAILED);
-    let get = objects.presign_get(key).await.unwrap();
+    let get = objects.presign_get(key, URL_TTL).await.unwrap();
     assert_eq!(send(Method::GET, &get, "").await, (StatusCode::OK, "hello".into()));
 
     // Another length or another key than signed is refused.
-    let put = objects.presign_put("a/job_1/0/1/p2", 5).await.unwrap();
+    let put = objects.presign_put("a/job_1/0/1/p2", 5, URL_TTL).await.unwrap();
     assert!(!longer(&put).await.is_success());
     let moved = ObjectUrl { url: put.url.replace("/p2?", "/p3?"), ..put };
     assert_eq!(send(Method::PUT, &moved, "hello").await.0, StatusCode::FORBIDDEN);
@@ -88,7 +88,7 @@ async fn longer(put: &ObjectUrl) -> StatusCode {
 #[tokio::test(flavor = "multi_thread")]
 async fn small_objects_are_read_whole_or_in_part_and_never_beyond_the_limit() {
     let Setup { objects, .. } = &setup().await;
-    let put = objects.presign_put("k", 5).await.unwrap();
+    let put = objects.presign_put("k", 5, URL_TTL).await.unwrap();
     assert!(send(Method::PUT, &put, "hello").await.0.is_success());
     assert_eq!(&objects.get_bytes("k", 5).await.unwrap()[..], b"hello");
     assert_eq!(&objects.get_range("k", 1, 3).await.unwrap()[..], b"ell");
@@ -114,7 +114,7 @@ async fn a_store_that_is_away_is_told_as_such() {
     assert_eq!(objects.ping().await.unwrap_err().code, ErrorCode::ObjectsDown);
     assert_eq!(objects.head("k").await.unwrap_err().code, ErrorCode::ObjectsDown);
     // Signing needs no store, and names the address under which others find it.
-    let url = objects.presign_get("k").await.unwrap().url;
+    let url = objects.presign_get("k", URL_TTL).await.unwrap().url;
     assert!(url.starts_with("https://objects.example:9/b/k?"), "{url}");
 
     fs::write(&config.credentials_file, r#"{"access_key":"a","secret":"topsecret"}"#).unwrap();

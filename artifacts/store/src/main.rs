@@ -7,7 +7,7 @@ use mesh_fabric::{metrics, shutdown, telemetry};
 use mesh_schemas::{ErrorCode, Problem};
 use mesh_store::{
     credentials::Credentials,
-    server::{Options, Server, TlsFiles},
+    server::{BODY_WAIT_MAX, Options, Server, TlsFiles},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -59,7 +59,13 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Problem> {
     let credentials = Credentials::load(&args.credentials)?;
     let tls = args.tls_cert.zip(args.tls_key).map(|(cert, key)| TlsFiles { cert, key });
-    let options = Options { listen: args.listen, data: args.data, credentials, tls };
+    let options = Options {
+        listen: args.listen,
+        data: args.data,
+        credentials,
+        tls,
+        body_wait: BODY_WAIT_MAX,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| io_problem("cannot start its threads", &error))?;
     runtime.block_on(serve(options, args.metrics_listen))

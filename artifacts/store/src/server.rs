@@ -9,6 +9,10 @@ use std::{
 
 use axum::{Router, error_handling::HandleError, http::StatusCode};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
+};
 use mesh_schemas::{ErrorCode, Problem};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +21,10 @@ use crate::{credentials::Credentials, disk::Disk, s3::Backend};
 
 /// How long requests in progress may take to end after the stop was asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may take to send the head of a request, also when it is idle before it.
+const HEADERS_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for the next piece of a body, when nothing else is said.
+pub const BODY_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What to serve, and to whom.
 #[derive(Debug, Clone)]
@@ -29,6 +37,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Needed beyond loopback.
     pub tls: Option<TlsFiles>,
+    /// Longest wait for the next piece of a body; then the upload is ended.
+    pub body_wait: Duration,
 }
 
 /// PEM files of the server's certificate chain and key.
@@ -68,7 +78,8 @@ impl Server {
         let (listener, addr) = listen(options.listen).map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot listen on {}: {error}", options.listen))
         })?;
-        Ok(Self { addr, listener, app: app(disk, &options.credentials), tls })
+        let backend = Backend::new(disk, options.body_wait);
+        Ok(Self { addr, listener, app: app(backend, &options.credentials), tls })
     }
 
     /// Where it listens.
@@ -91,11 +102,13 @@ impl Server {
         let serve = async {
             match self.tls {
                 Some(tls) => {
-                    let server = axum_server::from_tcp_rustls(self.listener, tls)?;
+                    let mut server = axum_server::from_tcp_rustls(self.listener, tls)?;
+                    bound_connections(server.http_builder());
                     server.handle(handle.clone()).serve(service).await
                 }
                 None => {
-                    let server = axum_server::from_tcp(self.listener)?;
+                    let mut server = axum_server::from_tcp(self.listener)?;
+                    bound_connections(server.http_builder());
                     server.handle(handle.clone()).serve(service).await
                 }
             }
@@ -105,6 +118,11 @@ impl Server {
             () = stop => Ok(()),
         }
     }
+}
+
+/// Ends connections whose peer says nothing more.
+fn bound_connections(builder: &mut auto::Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WAIT_MAX);
 }
 
 fn insecure(listen: SocketAddr) -> Problem {
@@ -132,9 +150,9 @@ fn listen(at: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, addr))
 }
 
-fn app(disk: Disk, credentials: &Credentials) -> Router {
+fn app(backend: Backend, credentials: &Credentials) -> Router {
     let Credentials { access_key, secret_key } = credentials;
-    let mut builder = S3ServiceBuilder::new(Backend::new(disk));
+    let mut builder = S3ServiceBuilder::new(backend);
     builder.set_auth(SimpleAuth::from_single(access_key.as_str(), secret_key.as_str()));
     let service = HandleError::new(builder.build(), |error: s3s::HttpError| async move {
         tracing::error!(?error, "A request failed outside of S3's own errors");

@@ -9,6 +9,7 @@ use aws_sdk_s3::{Client, presigning::PresigningConfig, primitives::ByteStream};
 use harness::{BUCKET, client, keys, noise};
 use mesh_store::server::{Options, Server};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +32,8 @@ impl Store {
     async fn start_in(dir: TempDir) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let data = dir.path().to_owned();
-        let options = Options { listen, data, credentials: keys(), tls: None };
+        let body_wait = Duration::from_secs(1);
+        let options = Options { listen, data, credentials: keys(), tls: None, body_wait };
         let server = Server::bind(options).await.unwrap();
         let (addr, stop) = (server.addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(stop.clone()));
@@ -208,6 +210,26 @@ async fn a_body_that_is_not_what_its_sum_says_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_body_stalls_is_ended() {
+    let store = Store::start().await;
+    let put = store.client.put_object().bucket(BUCKET).key("half").content_length(100);
+    let signed = put.presigned(presigning()).await.unwrap();
+    let (_, target) = signed.uri().split_once(&store.addr.to_string()).unwrap();
+    let mut head = format!("PUT {target} HTTP/1.1\r\nhost: {}\r\n", store.addr);
+    for (name, value) in signed.headers() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut connection = tokio::net::TcpStream::connect(store.addr).await.unwrap();
+    connection.write_all(format!("{head}\r\nonly a part").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(10), read).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("IncompleteBody"), "{answer}");
+    let dir = store.stop().await;
+    assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn objects_outlive_a_restart_and_a_second_process_is_refused() {
     let store = Store::start().await;
     store.put("a/b", noise(100_000, 2)).await;
@@ -216,6 +238,7 @@ async fn objects_outlive_a_restart_and_a_second_process_is_refused() {
         data: store.dir.path().to_owned(),
         credentials: keys(),
         tls: None,
+        body_wait: Duration::from_secs(1),
     });
     assert_eq!(second.await.unwrap_err().code.as_str(), "E_LOCKED");
     let store = Store::start_in(store.stop().await).await;
@@ -231,6 +254,7 @@ async fn a_listener_beyond_loopback_needs_tls() {
         data: dir.path().join("data"),
         credentials: keys(),
         tls: None,
+        body_wait: Duration::from_secs(1),
     });
     assert_eq!(refused.await.unwrap_err().code.as_str(), "E_INSECURE_BIND");
     assert!(!dir.path().join("data").exists());

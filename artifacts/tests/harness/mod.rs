@@ -70,6 +70,7 @@ impl Store {
             data: dir.path().to_owned(),
             credentials: keys.clone(),
             tls: None,
+            body_wait: server::BODY_WAIT_MAX,
         };
         let server = server::Server::bind(options).await.unwrap();
         let client = client(server.addr(), &keys);

@@ -14,6 +14,10 @@ use crate::{
     task::{State, Task, Wait},
 };
 
+/// Most tasks that get rows when some of an array are cancelled singly: all before the last of them
+/// need one, and each is a change in the round's commit.
+pub(crate) const ROWS_AT_ONCE_MAX: u32 = 10_000;
+
 /// What one cancelling has touched.
 #[derive(Debug, Default)]
 struct Touched {
@@ -34,7 +38,7 @@ impl Core {
         }
         let tasks = match tasks {
             None => self.cancel_all(now, id, None, out),
-            Some(tasks) => self.cancel_some(now, id, tasks, out),
+            Some(tasks) => self.cancel_some(now, id, tasks, out)?,
         };
         self.changed(now, id, out);
         Ok(Reply::Changed { tasks })
@@ -60,14 +64,22 @@ impl Core {
         fresh + self.cancel_rows(now, id, with_rows, out)
     }
 
-    fn cancel_some(&mut self, now: Timestamp, id: JobId, tasks: &[u32], out: &mut Output) -> u32 {
-        let Some(job) = self.jobs.get_mut(&id) else { return 0 };
+    fn cancel_some(
+        &mut self,
+        now: Timestamp,
+        id: JobId,
+        tasks: &[u32],
+        out: &mut Output,
+    ) -> Result<u32, Rejected> {
+        let Some(job) = self.jobs.get_mut(&id) else { return Ok(0) };
         let tasks: BTreeSet<u32> = tasks.iter().copied().collect();
-        let last_fresh = tasks
-            .iter()
-            .rev()
-            .find(|task| job.fresh_queued().is_some_and(|range| range.contains(**task)));
-        if let Some(&last) = last_fresh {
+        if let Some(range) = job.fresh_queued()
+            && let Some(&last) = tasks.iter().rev().find(|task| range.contains(**task))
+        {
+            let rows = last - range.first + 1;
+            if rows > ROWS_AT_ONCE_MAX {
+                return Err(Rejected::TooManyRows { job: id, rows });
+            }
             give_rows(job, last, &tasks, out);
         }
         let tasks: Vec<u32> = tasks.into_iter().filter(|t| job.tasks.contains_key(t)).collect();
@@ -76,7 +88,7 @@ impl Core {
             let asked = job_event(now, EventKind::JobCancelRequested, id);
             out.changes.push(Change::Event(EventRecord { detail, ..asked }));
         }
-        self.cancel_rows(now, id, tasks, out)
+        Ok(self.cancel_rows(now, id, tasks, out))
     }
 
     fn cancel_rows(

@@ -54,7 +54,7 @@ impl Core {
         match input {
             Input::Submit(submit) => self.on_submit(now, *submit, out),
             Input::Cancel { job, tasks } => self.on_cancel(now, job, tasks.as_deref(), out),
-            Input::Retry { job, tasks } => self.on_retry(now, *job, tasks, out),
+            Input::Retry { job, tasks, after } => self.on_retry(now, *job, tasks, &after, out),
             Input::NodeJoined { node, name, public_key } => {
                 self.on_joined(now, node, name, public_key, out)
             }
@@ -89,8 +89,19 @@ impl Core {
         })
     }
 
-    /// True when the node holds this attempt's lease: the fence for uploads.
+    /// True when the node holds this attempt's lease, or may still have it back: the fence for uploads.
+    /// After a partition the request for an upload may come before the hello that takes the loss back,
+    /// and a node that is told of the fence kills its work.
     pub fn holds(&self, node: NodeId, attempt: AttemptKey) -> bool {
+        let may_speak = self.nodes.get(&node).is_some_and(|node| !node.is_revoked());
+        may_speak
+            && self.task(attempt.job, attempt.task).is_some_and(|task| {
+                task.is_held_by(node, attempt.epoch) || task.is_adoptable_by(node, attempt.epoch)
+            })
+    }
+
+    /// True when the node holds this attempt's lease right now.
+    pub(crate) fn is_leased_to(&self, node: NodeId, attempt: AttemptKey) -> bool {
         self.task(attempt.job, attempt.task)
             .is_some_and(|task| task.is_held_by(node, attempt.epoch))
     }

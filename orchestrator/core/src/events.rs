@@ -5,6 +5,7 @@ use mesh_schemas::{
     api::EventKind,
     manifest::{ManifestPlace, ManifestSummary},
     message::{AttemptEnded, NodeCommand, NodeEvent, NodeEvents, StopReason},
+    subject,
 };
 
 use crate::{
@@ -73,7 +74,10 @@ impl Core {
         out: &mut Output,
     ) -> Result<(), Rejected> {
         let attempt = event.attempt();
-        if !self.holds(node, attempt) && !self.adopt(now, node, attempt, out) {
+        if !keeps_to_its_prefix(&event) {
+            return Err(Rejected::Fenced(attempt));
+        }
+        if !self.is_leased_to(node, attempt) && !self.adopt(now, node, attempt, out) {
             return Err(Rejected::Fenced(attempt));
         }
         match event {
@@ -163,5 +167,25 @@ impl Core {
             | EndClass::Cancelled => {}
         }
         self.end_attempt(now, (attempt.job, attempt.task), ended.into(), out);
+    }
+}
+
+/// False when an event names a manifest that is not an object of its own attempt: whoever reads that
+/// attempt would be handed the objects of another.
+fn keeps_to_its_prefix(event: &NodeEvent) -> bool {
+    match event {
+        NodeEvent::AttemptStarted { .. } => true,
+        NodeEvent::ManifestCommitted { attempt, manifest } => is_own(*attempt, &manifest.place),
+        NodeEvent::AttemptEnded(ended) => is_own(ended.attempt, &ended.manifest.place),
+    }
+}
+
+fn is_own(attempt: AttemptKey, place: &ManifestPlace) -> bool {
+    match place {
+        ManifestPlace::Empty | ManifestPlace::Inline(_) => true,
+        ManifestPlace::Object(object) => {
+            let name = object.key.strip_prefix(&subject::attempt_prefix(attempt));
+            name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+        }
     }
 }

@@ -31,6 +31,8 @@ pub enum Input {
         /// Its failed, cancelled and quarantined tasks that have a row. Their epochs and checkpoints go
         /// on; their counters of failures begin anew.
         tasks: Vec<TaskRecord>,
+        /// The state of each job in `spec.after` as the store has it, as in [`Submit::after`].
+        after: Vec<(JobId, JobState)>,
     },
     /// A machine was let in. Its report follows when it says hello.
     NodeJoined {
@@ -146,6 +148,17 @@ pub enum Rejected {
     /// Nothing of the job can be tried again.
     #[error("{0} has no ended task to try again")]
     NothingToRetry(JobId),
+    /// Single tasks to be cancelled lie so late in an array that too many before them would need rows.
+    #[error(
+        "cancelling these tasks of {job} singly takes {rows} rows; at most {} are allowed at once",
+        crate::cancel::ROWS_AT_ONCE_MAX
+    )]
+    TooManyRows {
+        /// Whose tasks.
+        job: JobId,
+        /// How many rows it would take.
+        rows: u32,
+    },
     /// No such node.
     #[error("{0} has not joined")]
     UnknownNode(NodeId),
@@ -179,10 +192,26 @@ impl Rejected {
             Self::FailedDependency { .. } | Self::JobNotLive(_) | Self::NothingToRetry(_) => {
                 ErrorCode::WrongState
             }
+            Self::TooManyRows { .. } => ErrorCode::TooLarge,
             Self::UnknownNode(_) => ErrorCode::NotFound,
             Self::NodeRevoked(_) => ErrorCode::NodeRevoked,
             Self::Gap { .. } | Self::UnknownJournal(_) | Self::Fenced(_) => ErrorCode::Fenced,
         };
-        Problem::new(code, self.to_string())
+        let problem = Problem::new(code, self.to_string());
+        match self {
+            Self::TooManyRows { .. } => {
+                problem.hint("cancel the whole job, or earlier tasks of it first")
+            }
+            Self::IdempotencyMismatch { .. }
+            | Self::UnknownDependency { .. }
+            | Self::FailedDependency { .. }
+            | Self::JobNotLive(_)
+            | Self::NothingToRetry(_)
+            | Self::UnknownNode(_)
+            | Self::NodeRevoked(_)
+            | Self::Gap { .. }
+            | Self::UnknownJournal(_)
+            | Self::Fenced(_) => problem,
+        }
     }
 }

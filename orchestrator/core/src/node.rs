@@ -137,14 +137,14 @@ impl Node {
         if lately || unheard { NodeState::Suspect } else { NodeState::Offline }
     }
 
-    /// Takes a report over; true when it says something new.
+    /// Takes a report over; true when it says something new. The name stays that of the join, which an
+    /// administrator's code stood for.
     pub(crate) fn take_report(&mut self, report: &NodeReport) -> bool {
         // What it holds changes all the time and is no part of what is stored.
         let kept = NodeReport { held: Vec::new(), ..report.clone() };
         self.paused = kept.paused;
         self.capacity = Amounts::from(&kept.capacity);
         let changed = self.record.report.as_deref() != Some(&kept);
-        self.record.name.clone_from(&kept.name);
         self.record.report = Some(Box::new(kept));
         changed
     }

@@ -1,6 +1,6 @@
 //! Trying ended tasks again because somebody asked: the only way out of an end.
 
-use mesh_schemas::{JobId, TaskState, Timestamp, api::EventKind};
+use mesh_schemas::{JobId, TaskState, Timestamp, api::EventKind, attempt::JobState};
 
 use crate::{
     Change, Core, EventRecord, JobRecord, Output, Rejected, Reply, TaskRecord, Tries,
@@ -10,13 +10,14 @@ use crate::{
 };
 
 impl Core {
-    /// `record` and `tasks` must be as the store has them after the last round's commit: epochs go on
-    /// from theirs.
+    /// `record`, `tasks` and `after` must be as the store has them after the last round's commit: epochs
+    /// go on from theirs.
     pub(crate) fn on_retry(
         &mut self,
         now: Timestamp,
         record: JobRecord,
         tasks: Vec<TaskRecord>,
+        after: &[(JobId, JobState)],
         out: &mut Output,
     ) -> Result<Reply, Rejected> {
         let id = record.id;
@@ -24,6 +25,10 @@ impl Core {
         if !live && !record.progress.state.is_terminal() {
             // It ended in this very round, and what the shell has read is from before.
             return Err(Rejected::NothingToRetry(id));
+        }
+        if !live {
+            // It may have been cancelled because one of these did not succeed.
+            self.check_after(&record.spec.after, after)?;
         }
         let mut job = match self.jobs.remove(&id) {
             Some(job) => job,

@@ -23,7 +23,7 @@ impl Core {
         if let Some(existing) = self.existing(&submit) {
             return same_job(existing, &submit);
         }
-        self.check_after(&submit)?;
+        self.check_after(&submit.spec.after, &submit.after)?;
         let record = new_record(now, submit);
         out.changes.push(Change::JobAccepted(Box::new(record.clone())));
         out.changes.push(Change::Event(job_event(now, EventKind::JobAccepted, record.id)));
@@ -39,9 +39,14 @@ impl Core {
         live.or_else(|| self.ended_keys.get(key).copied()).or(submit.existing)
     }
 
-    fn check_after(&self, submit: &Submit) -> Result<(), Rejected> {
-        let stored: BTreeMap<JobId, JobState> = submit.after.iter().copied().collect();
-        for &job in &submit.spec.after {
+    /// Each job of `after` must be live or have succeeded; `stored` is what the store has of them.
+    pub(crate) fn check_after(
+        &self,
+        after: &[JobId],
+        stored: &[(JobId, JobState)],
+    ) -> Result<(), Rejected> {
+        let stored: BTreeMap<JobId, JobState> = stored.iter().copied().collect();
+        for &job in after {
             if self.jobs.contains_key(&job) {
                 continue;
             }
@@ -76,8 +81,9 @@ impl Core {
         id
     }
 
-    /// A job waits for the live ones in its `after`, until a task of it was granted: those that are not
-    /// live have succeeded, or it would not be live either.
+    /// A job waits for the live ones in its `after`, until a task of it was granted. Those that are not
+    /// live have succeeded: submits and retries after others are refused, and a job is cancelled when
+    /// one that it waits for ends otherwise.
     pub(crate) fn block_on_live_dependencies(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
         if job.granted {

@@ -14,7 +14,11 @@ use super::{
     access::{Access, check_count, check_puts},
     decode::check_report,
 };
-use crate::{engine, nodes::Nodes, objects::Objects};
+use crate::{
+    engine,
+    nodes::Nodes,
+    objects::{NODE_URL_TTL, Objects},
+};
 
 /// Objects of one ask that are looked at together.
 const CHECKS_AT_ONCE: usize = 8;
@@ -87,7 +91,7 @@ impl Answers {
         let mut urls: Vec<ObjectUrl> = Vec::with_capacity(objects.len());
         for object in objects {
             let key = format!("{prefix}{}", object.name);
-            urls.push(self.objects.presign_put(&key, object.size).await?);
+            urls.push(self.objects.presign_put(&key, object.size, NODE_URL_TTL).await?);
         }
         Ok(NodeAnswer::Urls { urls })
     }
@@ -103,7 +107,7 @@ impl Answers {
         self.access.check_readable(attempt.job, &keys).await?;
         let mut urls: Vec<ObjectUrl> = Vec::with_capacity(keys.len());
         for key in keys {
-            urls.push(self.objects.presign_get(&key).await?);
+            urls.push(self.objects.presign_get(&key, NODE_URL_TTL).await?);
         }
         Ok(NodeAnswer::Urls { urls })
     }

@@ -72,6 +72,7 @@ pub(super) const fn reason(rejected: &Rejected) -> &'static str {
         Rejected::FailedDependency { .. } => "failed_dependency",
         Rejected::JobNotLive(_) => "job_not_live",
         Rejected::NothingToRetry(_) => "nothing_to_retry",
+        Rejected::TooManyRows { .. } => "too_many_rows",
         Rejected::UnknownNode(_) => "unknown_node",
         Rejected::NodeRevoked(_) => "node_revoked",
         Rejected::Gap { .. } => "gap",

@@ -141,7 +141,12 @@ async fn look_up_retry(job: JobId, store: &dyn Store) -> Result<Input, Problem> 
         return Err(Problem::new(ErrorCode::NotFound, format!("there is no {job}")));
     };
     let tasks = store.retryable(job).await.map_err(|error| store_problem(&error))?;
-    Ok(Input::Retry { job: Box::new(record), tasks })
+    let mut after = Vec::new();
+    if !record.spec.after.is_empty() {
+        let states = store.job_states(&record.spec.after).await;
+        after = states.map_err(|error| store_problem(&error))?;
+    }
+    Ok(Input::Retry { job: Box::new(record), tasks, after })
 }
 
 /// Applies a round's inputs and places what waits.

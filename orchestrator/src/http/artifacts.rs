@@ -83,7 +83,7 @@ async fn stored(api: &Api, attempt: AttemptView) -> ApiResult<ArtifactsView> {
         ManifestPlace::Empty => view.manifest = Some(nothing(attempt.attempt, view.complete)),
         ManifestPlace::Inline(manifest) => view.manifest = Some(*manifest),
         ManifestPlace::Object(place) => {
-            view.urls.push(api.app.objects.presign_get(&place.key).await?);
+            view.urls.push(api.app.objects.presign_get(&place.key, URL_TTL).await?);
             view.manifest_ref = Some(place);
         }
     }
@@ -125,7 +125,7 @@ async fn downloads(
         let detail = format!("the job has no object {}", shown(key));
         return Err(Problem::new(ErrorCode::NotFound, detail).at("keys").into());
     }
-    let urls = request.keys.iter().map(|key| api.app.objects.presign_get(key));
+    let urls = request.keys.iter().map(|key| api.app.objects.presign_get(key, URL_TTL));
     Ok(Json(futures::future::try_join_all(urls).await?))
 }
 

@@ -13,7 +13,8 @@ use mesh_schemas::{
     message::{ObjectPut, ObjectUrl},
 };
 
-use crate::{config::ObjectsConfig, objects::Objects};
+use crate::{config::ObjectsConfig, objects::{Objects, URL_TTL},
+};
 
 /// Reads stored logs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,7 +89,7 @@ impl ObjectPort for Port {
     }
 
     async fn get_urls(&self, keys: Vec<String>) -> Result<Vec<ObjectUrl>, PortError> {
-        let urls = keys.iter().map(|key| self.0.presign_get(key));
+        let urls = keys.iter().map(|key| self.0.presign_get(key, URL_TTL));
         futures::future::try_join_all(urls).await.map_err(PortError::Refused)
     }
 

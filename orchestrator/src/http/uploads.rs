@@ -24,7 +24,7 @@ use super::{
     keys,
     problem::ApiResult,
 };
-use crate::objects::Objects;
+use crate::objects::{Objects, URL_TTL};
 
 /// Longest object, in bytes. Packs are far smaller.
 const OBJECT_BYTES_MAX: u64 = 1 << 30;
@@ -59,7 +59,8 @@ async fn urls(
     let upload = request.upload.unwrap_or_else(ids::upload_id);
     let prefix = upload_prefix(upload);
     let urls = request.objects.iter().map(async |object| {
-        api.app.objects.presign_put(&format!("{prefix}{}", object.name), object.size).await
+        let key = format!("{prefix}{}", object.name);
+        api.app.objects.presign_put(&key, object.size, URL_TTL).await
     });
     let urls = futures::future::try_join_all(urls).await?;
     Ok(Json(UploadUrls { upload, urls }))

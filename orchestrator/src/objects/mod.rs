@@ -24,8 +24,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::ObjectsConfig;
 use fault::{Cause, cause, down};
 
-/// How long a presigned URL holds.
+/// How long a presigned URL holds that the API gives out.
 pub const URL_TTL: Duration = Duration::from_secs(15 * 60);
+/// How long one holds that a node is given: a revoked node must soon reach nothing. It is to be used at
+/// once, and a node whose URL has expired asks anew.
+pub const NODE_URL_TTL: Duration = Duration::from_secs(2 * 60);
 /// Requests to the store that run at once; more wait.
 const REQUESTS_AT_ONCE_MAX: usize = 32;
 
@@ -70,27 +73,32 @@ impl Objects {
         shutdown.run_until_cancelled(start::prepare(self)).await;
     }
 
-    /// A URL to upload exactly `size` bytes under `key`, good for 15 minutes. Where the store can, it
-    /// refuses to overwrite an object (412).
+    /// A URL to upload exactly `size` bytes under `key`, good for `ttl`. Where the store can, it refuses
+    /// to overwrite an object (412).
     ///
     /// # Errors
     /// `E_INTERNAL` when it cannot be signed.
-    pub async fn presign_put(&self, key: &str, size: u64) -> Result<ObjectUrl, Problem> {
+    pub async fn presign_put(
+        &self,
+        key: &str,
+        size: u64,
+        ttl: Duration,
+    ) -> Result<ObjectUrl, Problem> {
         let length = i64::try_from(size).map_err(|_| unsignable())?;
         let once = self.0.refuses_overwrites.load(Ordering::Relaxed).then(|| "*".to_owned());
         let put = self.0.signer.put_object().bucket(&self.0.bucket).key(key);
         let put = put.content_length(length).set_if_none_match(once);
-        let signed = put.presigned(expiry()?).await.map_err(|_| unsignable())?;
+        let signed = put.presigned(expiry(ttl)?).await.map_err(|_| unsignable())?;
         Ok(url(key, &signed))
     }
 
-    /// A URL to download `key`, good for 15 minutes.
+    /// A URL to download `key`, good for `ttl`.
     ///
     /// # Errors
     /// `E_INTERNAL` when it cannot be signed.
-    pub async fn presign_get(&self, key: &str) -> Result<ObjectUrl, Problem> {
+    pub async fn presign_get(&self, key: &str, ttl: Duration) -> Result<ObjectUrl, Problem> {
         let get = self.0.signer.get_object().bucket(&self.0.bucket).key(key);
-        let signed = get.presigned(expiry()?).await.map_err(|_| unsignable())?;
+        let signed = get.presigned(expiry(ttl)?).await.map_err(|_| unsignable())?;
         Ok(url(key, &signed))
     }
 
@@ -175,8 +183,8 @@ impl Objects {
     }
 }
 
-fn expiry() -> Result<PresigningConfig, Problem> {
-    PresigningConfig::expires_in(URL_TTL).map_err(|_| unsignable())
+fn expiry(ttl: Duration) -> Result<PresigningConfig, Problem> {
+    PresigningConfig::expires_in(ttl).map_err(|_| unsignable())
 }
 
 fn url(key: &str, signed: &aws_sdk_s3::presigning::PresignedRequest) -> ObjectUrl {

@@ -319,10 +319,12 @@ impl Shell {
                 })))
             }
             Request::Cancel { job, tasks } => Some(Input::Cancel { job, tasks }),
-            Request::Retry { job } => Some(Input::Retry {
-                job: Box::new(self.db.jobs.get(&job)?.clone()),
-                tasks: self.db.retryable(job),
-            }),
+            Request::Retry { job } => {
+                let record = self.db.jobs.get(&job)?.clone();
+                let after = self.db.job_states(&record.spec.after);
+                let tasks = self.db.retryable(job);
+                Some(Input::Retry { job: Box::new(record), tasks, after })
+            }
             Request::Act { node, action } => {
                 let number = u128::try_from(node).unwrap_or(0) + 1;
                 let node = NodeId::from_uuid(Uuid::from_u128(number));
@@ -344,6 +346,7 @@ fn count(env: &mut Env, rejected: Option<&Rejected>) {
             | Rejected::FailedDependency { .. }
             | Rejected::JobNotLive(_)
             | Rejected::NothingToRetry(_)
+            | Rejected::TooManyRows { .. }
             | Rejected::UnknownNode(_)
             | Rejected::Fenced(_),
         ) => {}

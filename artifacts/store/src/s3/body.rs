@@ -1,5 +1,8 @@
 //! Takes a body in: the bytes go through a short queue to a thread that writes and hashes them.
 
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use futures::StreamExt as _;
 use s3s::{
     S3Error, S3ErrorCode, S3Result,
@@ -8,7 +11,7 @@ use s3s::{
     dto::{Checksum, StreamingBlob},
     s3_error,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{Backend, errors::stopped};
 use crate::disk::{DiskError, Incoming};
@@ -45,7 +48,7 @@ impl Backend {
         let (pieces, queue) = mpsc::channel::<bytes::Bytes>(PIECES_WAITING_MAX);
         let disk = std::sync::Arc::clone(&self.disk);
         let writer = tokio::task::spawn_blocking(move || write(disk.begin()?, queue, sums));
-        let fed = feed(blob, pieces).await;
+        let fed = feed(blob, pieces, self.body_wait).await;
         let taken = writer.await.map_err(stopped)?.map_err(super::answer);
         // The writer's failure closes the queue, so it is the cause when both failed.
         let taken = taken?;
@@ -53,15 +56,28 @@ impl Backend {
     }
 }
 
-async fn feed(blob: Option<StreamingBlob>, pieces: mpsc::Sender<bytes::Bytes>) -> S3Result<()> {
+/// Passes the pieces on. A peer that is gone without a word would keep its place for ever, so the
+/// wait for each piece has an end.
+async fn feed(
+    blob: Option<StreamingBlob>,
+    pieces: mpsc::Sender<bytes::Bytes>,
+    wait: Duration,
+) -> S3Result<()> {
     let Some(mut blob) = blob else { return Ok(()) };
-    while let Some(piece) = blob.next().await {
+    while let Some(piece) = timeout(wait, blob.next()).await.map_err(|_| stalled())? {
         let piece = piece.map_err(|source| cut_short(&source))?;
         if pieces.send(piece).await.is_err() {
             return Err(s3_error!(InternalError));
         }
     }
     Ok(())
+}
+
+/// The body came in part. Not 400, so that the uploader tries again.
+fn stalled() -> S3Error {
+    let mut error = s3_error!(IncompleteBody, "the body stopped coming");
+    error.set_status_code(StatusCode::REQUEST_TIMEOUT);
+    error
 }
 
 /// The signature's or checksum's own error when there is one; otherwise the client went away.

@@ -6,7 +6,10 @@ mod get;
 mod list;
 mod put;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use s3s::{S3, S3Request, S3Response, S3Result, dto::*, s3_error};
 use tokio::sync::Semaphore;
@@ -22,11 +25,14 @@ const PUTS_AT_ONCE_MAX: usize = 64;
 pub(crate) struct Backend {
     disk: Arc<Disk>,
     puts: Arc<Semaphore>,
+    /// Longest wait for the next piece of a body.
+    body_wait: Duration,
 }
 
 impl Backend {
-    pub(crate) fn new(disk: Disk) -> Self {
-        Self { disk: Arc::new(disk), puts: Arc::new(Semaphore::new(PUTS_AT_ONCE_MAX)) }
+    pub(crate) fn new(disk: Disk, body_wait: Duration) -> Self {
+        let puts = Arc::new(Semaphore::new(PUTS_AT_ONCE_MAX));
+        Self { disk: Arc::new(disk), puts, body_wait }
     }
 
     /// Runs blocking work on the disk.
@@ -46,7 +52,7 @@ fn count(operation: &'static str) {
 
 /// Times of files reach the wire in milliseconds since the Unix epoch.
 fn timestamp(millis: i64) -> Timestamp {
-    let since = std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
     Timestamp::from(SystemTime::UNIX_EPOCH + since)
 }
 

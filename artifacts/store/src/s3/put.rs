@@ -1,5 +1,7 @@
 //! PutObject: whole or not at all, and checked against everything the client said of it.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
 use mesh_fabric::time;
 use s3s::{
@@ -8,6 +10,7 @@ use s3s::{
     dto::{ETag, PutObjectInput, PutObjectOutput},
     s3_error,
 };
+use tokio::{sync::SemaphorePermit, time::timeout};
 
 use super::{
     Backend,
@@ -18,6 +21,8 @@ use crate::disk::{Meta, Publish};
 
 /// Largest object, in bytes: S3's own limit for one request.
 const OBJECT_BYTES_MAX: i64 = 5 << 30;
+/// Longest wait for room to write; then the client is told to come back.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What the client said the body's sums are; those after the body come in trailing headers.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,13 +43,19 @@ impl Backend {
         if req.input.content_length.is_some_and(|len| len > OBJECT_BYTES_MAX) {
             return Err(s3_error!(EntityTooLarge));
         }
-        let _permit = self.puts.acquire().await.map_err(|_| s3_error!(ServiceUnavailable))?;
+        let _permit = self.room().await?;
         self.refuse_early(&req.input, how).await?;
         let blob = req.input.body.take();
         let taken = self.take(blob, sums_for(&req)).await?;
         verify(&req, &taken)?;
         let output = self.publish(req.input, taken, how).await?;
         Ok(S3Response::new(output))
+    }
+
+    /// Room for one more body. A client that waits for ever could not tell a busy store from a dead one.
+    async fn room(&self) -> S3Result<SemaphorePermit<'_>> {
+        let permit = timeout(ROOM_WAIT_MAX, self.puts.acquire()).await;
+        permit.map_err(|_| s3_error!(SlowDown))?.map_err(|_| s3_error!(ServiceUnavailable))
     }
 
     /// Says no before the body comes, when that is known already; the file system decides later.

@@ -1,7 +1,7 @@
 //! Cancelling jobs and single tasks.
 
 use mesh_core::{Input, Rejected};
-use mesh_schemas::{EndClass, TaskState, attempt::JobState, message::StopReason};
+use mesh_schemas::{EndClass, ErrorCode, TaskState, attempt::JobState, message::StopReason};
 
 use crate::harness::{Mesh, array, key, node_id, spec};
 
@@ -87,4 +87,18 @@ fn single_tasks_of_an_array_are_cancelled_and_the_rest_goes_on() {
     assert_eq!(mesh.job_state(job), JobState::Cancelled);
     assert_eq!(mesh.progress(job).counts.succeeded, 8);
     assert_eq!(mesh.task_state(job, 2), TaskState::Cancelled);
+}
+
+#[test]
+fn a_late_task_of_a_large_array_is_not_cancelled_singly() {
+    let mut mesh = Mesh::new();
+    let job = mesh.submit(array(1_000_000));
+    let late = Input::Cancel { job, tasks: Some(vec![0, 10_000]) };
+    let refused = mesh.apply(late).unwrap_err();
+    assert_eq!(refused, Rejected::TooManyRows { job, rows: 10_001 });
+    assert_eq!(refused.problem().code, ErrorCode::TooLarge);
+    assert!(mesh.tasks.is_empty());
+    assert_eq!(mesh.cancel(job, Some(vec![9_999])), 1);
+    assert_eq!(mesh.cancel(job, Some(vec![19_999])), 1);
+    assert_eq!(mesh.cancel(job, None), 999_998);
 }

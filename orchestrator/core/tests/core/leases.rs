@@ -139,3 +139,19 @@ fn an_orchestrator_that_was_stopped_gives_nodes_time_to_be_heard() {
     mesh.pass_beating(Duration::from_secs(60), &[1]);
     assert_eq!(mesh.tasks[&(job, 0)].epoch.0, 1);
 }
+
+#[test]
+fn an_attempt_that_may_be_taken_back_passes_the_fence_for_uploads() {
+    let mut mesh = Mesh::new();
+    let (node, other) = (mesh.node(1, 1), node_id(2));
+    let job = mesh.submit(spec());
+    mesh.started(1, key(job, 0, 1));
+    mesh.pass(mesh.config.lease_ttl * 2);
+    assert_eq!(mesh.task_state(job, 0), TaskState::Queued);
+    assert!(mesh.core.holds(node, key(job, 0, 1)));
+    assert!(!mesh.core.holds(node, key(job, 0, 2)));
+    assert!(!mesh.core.holds(other, key(job, 0, 1)));
+    mesh.node(2, 1);
+    assert!(!mesh.core.holds(node, key(job, 0, 1)), "another node has the task now");
+    assert!(mesh.core.holds(other, key(job, 0, 2)));
+}

@@ -14,7 +14,9 @@ fn retry(mesh: &mut Mesh, job: JobId) -> Result<Reply, Rejected> {
     });
     let tasks = tasks.cloned().collect();
     let record = Box::new(mesh.jobs[&job].clone());
-    mesh.apply(Input::Retry { job: record, tasks })
+    let states = record.spec.after.iter().map(|job| (*job, mesh.jobs[job].progress.state));
+    let after = states.collect();
+    mesh.apply(Input::Retry { job: record, tasks, after })
 }
 
 #[test]
@@ -132,4 +134,24 @@ fn failed_tasks_of_a_live_job_are_tried_again_beside_the_others() {
     mesh.end(1, key(job, 0, 2), EndClass::Success);
     mesh.end(1, key(job, 1, 1), EndClass::Success);
     assert_eq!(mesh.job_state(job), JobState::Succeeded);
+}
+
+#[test]
+fn a_job_is_not_tried_again_before_those_that_it_comes_after() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 10);
+    let first = mesh.submit(spec());
+    let mut second = spec();
+    second.after = vec![first];
+    let second = mesh.submit(second);
+    mesh.end(1, key(first, 0, 1), EndClass::UserError);
+    assert_eq!(mesh.job_state(second), JobState::Cancelled);
+    let refused = Rejected::FailedDependency { job: first, state: JobState::Failed };
+    assert_eq!(retry(&mut mesh, second), Err(refused));
+    assert_eq!(mesh.job_state(second), JobState::Cancelled);
+    retry(&mut mesh, first).unwrap();
+    assert_eq!(retry(&mut mesh, second), Ok(Reply::Changed { tasks: 1 }));
+    assert_eq!(mesh.progress(second).counts.queued, 1);
+    mesh.end(1, key(first, 0, 2), EndClass::Success);
+    assert_eq!(mesh.progress(second).counts.leased, 1);
 }
