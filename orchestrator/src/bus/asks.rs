@@ -1,6 +1,6 @@
 //! Receiving nodes' asks and answering them, many at once but not without bound.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use async_nats::{Client, Message};
 use futures::StreamExt as _;
@@ -10,24 +10,21 @@ use mesh_schemas::{
     subject,
 };
 use metrics::counter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use super::{
     answers::Answers,
     decode::{self, BadMessage},
+    room::Room,
     service::subscribe,
     throttle::Throttle,
 };
 
-/// Asks that are being answered at once; more wait in the subscription.
-const ASKS_AT_ONCE_MAX: usize = 64;
-
 /// Answers asks until `shutdown`, and then those that have begun.
 pub(super) async fn run(client: Client, answers: Answers, shutdown: CancellationToken) {
     let running = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(ASKS_AT_ONCE_MAX));
+    let room = Room::default();
     shutdown
         .run_until_cancelled(async {
             loop {
@@ -39,14 +36,14 @@ pub(super) async fn run(client: Client, answers: Answers, shutdown: Cancellation
     running.wait().await;
 }
 
-async fn receive(client: &Client, answers: &Answers, room: &Arc<Semaphore>, running: &TaskTracker) {
+/// Never waits for an answer: what one node asks must not keep another from being heard.
+async fn receive(client: &Client, answers: &Answers, room: &Room, running: &TaskTracker) {
     let mut throttle = Throttle::default();
     let mut asks = subscribe(client, subject::NODE_ASKS).await;
     while let Some(message) = asks.next().await {
         match asker(&message).and_then(|node| throttled(&mut throttle, node)) {
             Ok(node) => {
-                let Ok(permit) = Arc::clone(room).acquire_owned().await else { return };
-                running.spawn(answer(client.clone(), answers.clone(), node, message, permit));
+                running.spawn(answer(client.clone(), answers.clone(), room.clone(), node, message));
             }
             Err(bad) => bad.note(&message.subject),
         }
@@ -69,16 +66,10 @@ fn asker(message: &Message) -> Result<NodeId, BadMessage> {
     }
 }
 
-async fn answer(
-    client: Client,
-    answers: Answers,
-    node: NodeId,
-    message: Message,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn answer(client: Client, answers: Answers, room: Room, node: NodeId, message: Message) {
     let Some(reply) = message.reply else { return };
     let answer = match decode::plain::<NodeAsk>(&message.payload) {
-        Ok(ask) => answers.answer(node, ask).await,
+        Ok(ask) => bounded(&answers, &room, node, ask).await,
         Err(bad) => {
             bad.note(&message.subject);
             let detail = format!("the question is refused: {bad}");
@@ -93,6 +84,17 @@ async fn answer(
     let Ok(payload) = serde_json::to_vec(&answer) else { return };
     if let Err(error) = client.publish(reply, payload.into()).await {
         debug!(node.id = %node, "Could not answer: {error}");
+    }
+}
+
+/// A node says hello and renews its credential also while the object store hangs; whatever needs the
+/// store has its own room.
+async fn bounded(answers: &Answers, room: &Room, node: NodeId, ask: NodeAsk) -> NodeAnswer {
+    match ask {
+        NodeAsk::Hello(_) | NodeAsk::Renew => answers.answer(node, ask).await,
+        NodeAsk::PutUrls { .. } | NodeAsk::GetUrls { .. } | NodeAsk::CheckObjects { .. } => {
+            room.within(answers.answer(node, ask)).await
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod calls;
 mod commands;
 mod decode;
 mod events;
+mod room;
 mod service;
 mod split;
 mod throttle;
