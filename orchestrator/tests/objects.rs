@@ -4,7 +4,10 @@
 
 use std::fs;
 
-use mesh_orchestrator::{config::ObjectsConfig, objects::{Objects, URL_TTL}};
+use mesh_orchestrator::{
+    config::ObjectsConfig,
+    objects::{NODE_URL_TTL, Objects, URL_TTL},
+};
 use mesh_schemas::{ErrorCode, message::ObjectUrl};
 use mesh_tests::seaweed::{REGION, SeaweedFs};
 use reqwest::{Method, StatusCode};
@@ -116,6 +119,9 @@ async fn a_store_that_is_away_is_told_as_such() {
     // Signing needs no store, and names the address under which others find it.
     let url = objects.presign_get("k", URL_TTL).await.unwrap().url;
     assert!(url.starts_with("https://objects.example:9/b/k?"), "{url}");
+    assert!(url.contains("X-Amz-Expires=900&"), "{url}");
+    let url = objects.presign_get("k", NODE_URL_TTL).await.unwrap().url;
+    assert!(url.contains("X-Amz-Expires=120&"), "a node's URL soon ends: {url}");
 
     fs::write(&config.credentials_file, r#"{"access_key":"a","secret":"topsecret"}"#).unwrap();
     let problem = Objects::open(&config).unwrap_err();

@@ -28,6 +28,7 @@ use super::{
     problem::{ApiError, ApiResult},
     tasks,
 };
+use crate::objects::URL_TTL;
 
 /// Most URLs in one answer.
 pub(super) const URLS_MAX: usize = 1_000;

@@ -13,7 +13,9 @@ use mesh_schemas::{
     message::{ObjectPut, ObjectUrl},
 };
 
-use crate::{config::ObjectsConfig, objects::{Objects, URL_TTL},
+use crate::{
+    config::ObjectsConfig,
+    objects::{Objects, URL_TTL},
 };
 
 /// Reads stored logs. Cheap to clone.
