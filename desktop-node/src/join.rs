@@ -18,6 +18,7 @@ use nkeys::KeyPair;
 use crate::{
     agent::{IDENTITY_FILE, Identity},
     config::host_name,
+    files::make_private_dir_all,
 };
 
 /// What a join code begins with.
@@ -94,6 +95,10 @@ pub fn join(options: &JoinOptions) -> Result<JoinedNode, Problem> {
     let joined = runtime.block_on(ask(&options.url, fingerprint.as_deref(), &request))?;
 
     let Joined { node, jwt, nats_urls, ca_pem } = joined;
+    make_private_dir_all(&options.data).map_err(|error| {
+        let detail = format!("cannot make the directory {}: {error}", options.data.display());
+        Problem::new(ErrorCode::Io, detail)
+    })?;
     Identity { node, seed, jwt, nats_urls, ca_pem }.save(&options.data)?;
     let config = write_config(options, &name, &labels)?;
     Ok(JoinedNode { node, config })

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod config;
+mod files;
 pub mod join;
 pub mod linux;
 pub mod protocol;

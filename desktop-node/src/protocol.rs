@@ -152,6 +152,9 @@ pub struct Started {
     pub pid: u32,
     /// By this machine's clock.
     pub at: Timestamp,
+    /// For how long it has run when this is said, by the monotonic clock.
+    #[serde(default)]
+    pub elapsed_ms: Option<u64>,
 }
 
 /// How a command ended.
@@ -195,9 +198,9 @@ pub struct SpawnFailed {
 pub enum SpawnFailure {
     /// The program, its interpreter or the directory to start in does not exist.
     NotFound,
-    /// The program is there and cannot be executed.
+    /// The program is there and cannot be executed, or not with so long a list of arguments.
     NotExecutable,
-    /// It asks for more than the node has, its arguments are too long, or its limits cannot be set.
+    /// It asks for more than the node has, or its limits cannot be set.
     Limits,
     /// The node's own fault: disk, descriptors, processes.
     Io,

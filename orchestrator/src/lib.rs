@@ -10,6 +10,7 @@ pub mod bus;
 pub mod config;
 pub mod engine;
 pub mod http;
+mod keys;
 pub mod nodes;
 pub mod objects;
 pub mod store;

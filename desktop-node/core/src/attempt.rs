@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mesh_schemas::{
     AttemptKey, JobId, Timestamp, TraceParent,
+    manifest::ManifestSummary,
     message::{RunSpec, TaskStart},
 };
 
@@ -33,6 +34,8 @@ pub struct Attempt {
     pub stop: Option<Stopping>,
     /// Its `AttemptStarted` has a number in the journal.
     pub start_told: bool,
+    /// What is known to be stored of it, while it is not over.
+    pub stored: Option<Box<ManifestSummary>>,
 }
 
 /// Where an attempt is in its life.
@@ -46,8 +49,11 @@ pub enum Phase {
     Submitted,
     /// Its command runs.
     Running {
-        /// Since when.
+        /// Since when, as the supervisor says it; to be told, not to be reckoned with.
         started_at: Timestamp,
+        /// Since when by the clock of this life of the agent, which the run's time-out is judged by:
+        /// the supervisor's may have been set meanwhile.
+        since: Timestamp,
         /// When output was last seen; the start counts.
         output_at: Timestamp,
     },

@@ -186,7 +186,7 @@ impl Node {
             start,
             phase: Phase::Accepted,
             stop: None,
-            start_told: false,
+            start_told: false, stored: None,
         });
         let mut keys = Vec::new();
         for attempt in attempts {

@@ -10,10 +10,17 @@ use crate::{Exit, ExitHow, StopCause, Stopping};
 
 /// Longest message of an end, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1_024;
+/// What a shell returns for a command that is there and cannot be run.
+const NOT_EXECUTABLE: i32 = 126;
 
 /// The end of an attempt that was stopped before its command ran.
 pub(crate) fn never_ran(now: Timestamp) -> Exit {
     exit_without_run(now, ExitHow::NeverStarted)
+}
+
+/// The end of an attempt whose job asks for what cannot be.
+pub(crate) fn unusable(now: Timestamp, message: String) -> Exit {
+    exit_without_run(now, ExitHow::CannotStart { code: NOT_EXECUTABLE, message })
 }
 
 /// The end of an attempt that the node could not serve.
@@ -43,6 +50,14 @@ pub(crate) fn event(
         manifest,
         usage: exit.usage,
     }
+}
+
+/// Says why not all of its output is stored.
+pub(crate) fn note_missing(ended: &mut AttemptEnded, missing: String) {
+    ended.message = Some(fit(match ended.message.take() {
+        Some(message) => format!("{message}; {missing}"),
+        None => missing,
+    }));
 }
 
 /// What was wanted names the end, except where the command was done before, or the node lost it.

@@ -1,5 +1,7 @@
 //! What goes into the core.
 
+use std::time::Duration;
+
 use mesh_schemas::{
     AttemptKey, JournalId, Timestamp,
     manifest::ManifestSummary,
@@ -41,12 +43,14 @@ pub enum Input {
         /// What is stored.
         manifest: Box<ManifestSummary>,
     },
-    /// The last output of an exited attempt is stored.
+    /// The last output of an exited attempt is stored, or never will be.
     Stored {
         /// Whose.
         attempt: AttemptKey,
-        /// All that it left behind.
+        /// All that it left behind, as far as it is stored.
         manifest: Box<ManifestSummary>,
+        /// Why that is not everything, for people.
+        missing: Option<String>,
     },
     /// The orchestrator refused the attempt's uploads: another attempt holds the task.
     Fenced {
@@ -84,6 +88,8 @@ pub enum Prepared {
     Aborted,
     /// It cannot be: the node's failure, for people to read.
     Failed(String),
+    /// It cannot be on any node: the job's own failure, for people to read.
+    Unusable(String),
 }
 
 /// Where the supervisor has an attempt.
@@ -95,6 +101,8 @@ pub enum Supervised {
     Running {
         /// Since when, by the node's clock.
         started_at: Timestamp,
+        /// For how long, by a clock that nobody sets; `None` from a supervisor that does not say.
+        elapsed: Option<Duration>,
     },
     /// It is over and its whole process tree is gone.
     Exited(Exit),

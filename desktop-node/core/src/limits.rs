@@ -71,11 +71,11 @@ fn due_stop(now: Timestamp, attempt: &Attempt, silent: bool, over: bool) -> Opti
     }
     let timeouts = &attempt.job.run.timeouts;
     match attempt.phase {
-        Phase::Running { started_at, output_at } => {
-            let passed = |limit: Option<mesh_schemas::Span>, since: Timestamp| {
-                limit.is_some_and(|limit| now.since(since) >= limit.duration())
+        Phase::Running { started_at: _, since, output_at } => {
+            let passed = |limit: Option<mesh_schemas::Span>, from: Timestamp| {
+                limit.is_some_and(|limit| now.since(from) >= limit.duration())
             };
-            if passed(timeouts.run, started_at) {
+            if passed(timeouts.run, since) {
                 Some(StopCause::RunTimeout)
             } else if passed(timeouts.stall, output_at) {
                 Some(StopCause::Stalled)

@@ -6,7 +6,9 @@ use std::{
 };
 
 use mesh_schemas::{
-    AttemptKey, JournalId, Span, Timestamp, manifest::ManifestSummary, message::NodeEvent,
+    AttemptKey, EndClass, JournalId, Span, Timestamp,
+    manifest::ManifestSummary,
+    message::{AttemptEnded, NodeEvent},
 };
 
 use crate::{
@@ -74,7 +76,9 @@ impl Node {
             Input::Supervised { attempt, state } => self.on_supervised(now, attempt, state, out),
             Input::Output { attempt } => self.on_output(now, attempt),
             Input::Committed { attempt, manifest } => self.on_committed(attempt, manifest, out),
-            Input::Stored { attempt, manifest } => self.on_stored(attempt, *manifest, out),
+            Input::Stored { attempt, manifest, missing } => {
+                self.on_stored(attempt, *manifest, missing, out)
+            }
             Input::Fenced { attempt } => self.stop(now, attempt, StopCause::Fenced, out),
             Input::Drain { deadline } => {
                 self.on_drain(now, deadline, out);
@@ -176,6 +180,9 @@ impl Node {
             (None, Prepared::Failed(message)) => {
                 self.end(key, ending::lost(now, message), ManifestSummary::empty(), out);
             }
+            (None, Prepared::Unusable(message)) => {
+                self.end(key, ending::unusable(now, message), ManifestSummary::empty(), out);
+            }
             (None, Prepared::Aborted) => out.actions.push(Action::Prepare(key)),
             (Some(_), _) => self.end(key, ending::never_ran(now), ManifestSummary::empty(), out),
         }
@@ -201,10 +208,11 @@ impl Node {
         manifest: Box<ManifestSummary>,
         out: &mut Output,
     ) -> Result<(), Rejected> {
-        let attempt = self.attempts.get(&key).ok_or(Rejected::Unknown { attempt: key })?;
+        let attempt = self.attempts.get_mut(&key).ok_or(Rejected::Unknown { attempt: key })?;
         if !matches!(attempt.phase, Phase::Running { .. }) || attempt.is_fenced() {
             return Err(Rejected::Late { attempt: key });
         }
+        attempt.stored = Some(manifest.clone());
         self.tell_start(key, out);
         self.number(NodeEvent::ManifestCommitted { attempt: key, manifest }, out);
         Ok(())
@@ -214,15 +222,40 @@ impl Node {
         &mut self,
         key: AttemptKey,
         manifest: ManifestSummary,
+        missing: Option<String>,
         out: &mut Output,
     ) -> Result<(), Rejected> {
         let attempt = self.attempts.get(&key).ok_or(Rejected::Unknown { attempt: key })?;
         let Phase::Exited { exit } = &attempt.phase else {
             return Err(Rejected::Late { attempt: key });
         };
-        let exit = exit.clone();
-        self.end(key, exit, manifest, out);
+        if attempt.is_fenced() {
+            self.drop_fenced(key, out);
+            return Ok(());
+        }
+        let mut ended = ending::event(key, attempt.stop, exit.clone(), manifest);
+        if let Some(missing) = missing {
+            ending::note_missing(&mut ended, missing);
+        }
+        self.conclude(ended, out);
         Ok(())
+    }
+
+    /// A cancelled attempt waits for nothing: it ends with what is stored of its output by now.
+    fn end_unstored(&mut self, now: Timestamp, key: AttemptKey, out: &mut Output) {
+        let Some(attempt) = self.attempts.get_mut(&key) else { return };
+        let Phase::Exited { exit } = &attempt.phase else { return };
+        let manifest = attempt.stored.take().map_or_else(ManifestSummary::empty, |stored| *stored);
+        let mut ended = ending::event(key, attempt.stop, exit.clone(), manifest);
+        if attempt.stop.is_none() {
+            // Also where the command has succeeded: without its output, the task has not.
+            ended.class = EndClass::Cancelled;
+            let (cause, at) = (StopCause::Cancelled, now);
+            attempt.stop = Some(Stopping { cause, at });
+            out.records.push(Record::Stopping { attempt: key, cause, at });
+        }
+        ending::note_missing(&mut ended, "cancelled before its last output was stored".into());
+        self.conclude(ended, out);
     }
 
     /// Ends an attempt whose processes are gone, or that never had any.
@@ -237,8 +270,13 @@ impl Node {
         if attempt.is_fenced() {
             return self.drop_fenced(key, out);
         }
-        let event = ending::event(key, attempt.stop, exit, manifest);
-        let seq = self.number(NodeEvent::AttemptEnded(Box::new(event)), out);
+        let ended = ending::event(key, attempt.stop, exit, manifest);
+        self.conclude(ended, out);
+    }
+
+    fn conclude(&mut self, ended: AttemptEnded, out: &mut Output) {
+        let key = ended.attempt;
+        let seq = self.number(NodeEvent::AttemptEnded(Box::new(ended)), out);
         if let Some(attempt) = self.attempts.get_mut(&key) {
             attempt.phase = Phase::Ended { seq };
         }
@@ -266,10 +304,17 @@ impl Node {
     ) -> Result<(), Rejected> {
         let attempt = self.attempts.get_mut(&key).ok_or(Rejected::Unknown { attempt: key })?;
         let fence = cause == StopCause::Fenced && !attempt.is_fenced();
+        let waits = matches!(attempt.phase, Phase::Exited { .. });
+        // One that was cancelled while it ran is to keep its last words: told again, it goes on.
+        let cancelled = attempt.stop.is_some_and(|stop| stop.cause == StopCause::Cancelled);
+        if cause == StopCause::Cancelled && waits && !cancelled && !attempt.is_fenced() {
+            self.end_unstored(now, key, out);
+            return Ok(());
+        }
         if matches!(attempt.phase, Phase::Ended { .. }) || (attempt.stop.is_some() && !fence) {
             return Err(Rejected::Late { attempt: key });
         }
-        if !fence && matches!(attempt.phase, Phase::Exited { .. }) {
+        if !fence && waits {
             return Err(Rejected::Late { attempt: key });
         }
         attempt.stop = Some(Stopping { cause, at: now });

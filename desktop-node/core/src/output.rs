@@ -97,7 +97,7 @@ pub enum Action {
     },
     /// It runs: look after its output. Safe to do twice.
     Watch(AttemptKey),
-    /// Store its last output. Answered by `Stored` or `Fenced`; tried for ever.
+    /// Store its last output. Answered by `Stored` or `Fenced`; tried for as long as that may heal.
     StoreFinal(AttemptKey),
     /// Let the supervisor forget it, stop its uploads and remove its directory.
     Forget(AttemptKey),

@@ -89,7 +89,9 @@ impl Node {
         if let Some(attempt) = self.attempts.get_mut(&event.attempt()) {
             match &event {
                 NodeEvent::AttemptStarted { .. } => attempt.start_told = true,
-                NodeEvent::ManifestCommitted { .. } => {}
+                NodeEvent::ManifestCommitted { manifest, .. } => {
+                    attempt.stored = Some(manifest.clone());
+                }
                 NodeEvent::AttemptEnded(_) => attempt.phase = Phase::Ended { seq },
             }
         }

@@ -1,6 +1,6 @@
 //! What the supervisor says: its snapshot at the start of each life of the agent, then each change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use mesh_schemas::{AttemptKey, Span, Timestamp, manifest::ManifestSummary};
 
@@ -70,8 +70,9 @@ impl Node {
         };
         match (&attempt.phase, state) {
             (Phase::Submitted, Supervised::Queued) => {}
-            (Phase::Submitted, Supervised::Running { started_at }) => {
-                attempt.phase = Phase::Running { started_at, output_at: now.max(started_at) };
+            (Phase::Submitted, Supervised::Running { started_at, elapsed }) => {
+                let since = elapsed.map_or(started_at, |elapsed| before(now, elapsed));
+                attempt.phase = Phase::Running { started_at, since, output_at: now };
                 self.starts.push_back((now + START_HOLD, key));
                 out.actions.push(Action::Watch(key));
             }
@@ -102,6 +103,11 @@ impl Node {
         attempt.phase = Phase::Exited { exit };
         out.actions.push(Action::StoreFinal(key));
     }
+}
+
+fn before(now: Timestamp, elapsed: Duration) -> Timestamp {
+    let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(millis))
 }
 
 /// Work that no line of the journal knows: it is not ours to run, and nobody waits for its end.

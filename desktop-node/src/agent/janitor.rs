@@ -16,6 +16,7 @@ use super::{
     place::{ATTEMPTS_DIR, Place, name_of},
     report::disk_available,
 };
+use crate::files::remove_tree;
 
 /// With less free space than this the node takes nothing new.
 const DISK_LOW: ByteSize = ByteSize::mib(256);
@@ -90,7 +91,7 @@ fn work(data_dir: &Path, dirs: &mpsc::Receiver<PathBuf>, board: &Board) {
 }
 
 fn remove(dir: &Path) {
-    match fs::remove_dir_all(dir) {
+    match remove_tree(dir) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         // The next life of the agent tries again.

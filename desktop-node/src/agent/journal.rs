@@ -5,11 +5,14 @@
 //! ends the work as well. After it the orchestrator sends again whatever no beat names, and a new boot
 //! numbers its events in a new journal, so that a lost tail cannot make it give a number twice.
 //!
+//! The lines hold jobs' variables, which may be secrets: only the node's own user may read the file.
+//!
 //! A torn last line is cut off. A damaged line in the middle ends what is read; the file is kept aside.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, Permissions},
     io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +26,8 @@ use line::Line;
 pub(super) const JOURNAL_FILE: &str = "journal.log";
 /// A journal shorter than this is never compacted, in bytes.
 const COMPACT_BYTES_MIN: u64 = 4 << 20;
+/// Mode of the file and its copies.
+const PRIVATE: u32 = 0o600;
 
 /// The open journal, at its end.
 #[derive(Debug)]
@@ -51,7 +56,10 @@ impl Journal {
     /// Whatever the system says.
     pub(super) fn open(data_dir: &Path) -> io::Result<(Self, Found)> {
         let path = data_dir.join(JOURNAL_FILE);
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(PRIVATE).open(&path)?;
+        // An older version may have made it for all to read; a copy takes its mode from here.
+        file.set_permissions(Permissions::from_mode(PRIVATE))?;
         let mut text = Vec::new();
         io::Read::read_to_end(&mut file, &mut text)?;
         let (records, good) = read_lines(&text);
@@ -103,8 +111,11 @@ impl Journal {
             write_line(record, &mut text)?;
         }
         let fresh = self.path.with_extension("log.new");
-        std::fs::write(&fresh, &text)?;
-        let file = OpenOptions::new().append(true).open(&fresh)?;
+        // What a compaction that was killed left behind may be longer, and of another mode.
+        let _absent = std::fs::remove_file(&fresh);
+        let mut file =
+            OpenOptions::new().append(true).create_new(true).mode(PRIVATE).open(&fresh)?;
+        file.write_all(&text)?;
         std::fs::rename(&fresh, &self.path)?;
         self.file = file;
         self.bytes = text.len() as u64;
@@ -197,6 +208,22 @@ mod tests {
         let (_, found) = Journal::open(dir.path()).unwrap();
         assert_eq!((found.records, found.damaged), (records()[..1].to_vec(), true));
         assert!(path.with_extension("log.damaged").exists());
+    }
+
+    #[test]
+    fn the_journal_and_its_copies_are_readable_by_their_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(JOURNAL_FILE);
+        std::fs::write(&path, "no line\n").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mut journal = Journal::open(dir.path()).unwrap().0;
+        assert_eq!([mode(&path), mode(&path.with_extension("log.damaged"))], [PRIVATE; 2]);
+        journal.compact(records()).unwrap();
+        assert_eq!(mode(&path), PRIVATE);
+        std::fs::remove_file(&path).unwrap();
+        Journal::open(dir.path()).unwrap();
+        assert_eq!(mode(&path), PRIVATE);
     }
 
     #[test]

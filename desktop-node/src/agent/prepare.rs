@@ -14,7 +14,7 @@ use std::{
 use mesh_artifacts::download::{self, DownloadError};
 use mesh_node_core::{Attempt, Input, Prepared};
 use mesh_schemas::{
-    AttemptKey, Problem,
+    AttemptKey, ErrorCode, Problem,
     artifact_path::ArtifactPath,
     manifest::{Manifest, ManifestRef},
 };
@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{place::Place, port::NatsPort, wire::Wire};
+use crate::files::{make_private_dir, remove_tree};
 
 /// Most attempts whose downloads run side by side.
 const DOWNLOADS_MAX: usize = 4;
@@ -133,24 +134,43 @@ impl Preparer {
     }
 }
 
-fn outcome(done: Result<(), String>) -> Prepared {
-    done.map_or_else(Prepared::Failed, |()| Prepared::Ready)
+fn outcome(done: Result<(), Problem>) -> Prepared {
+    match done {
+        Ok(()) => Prepared::Ready,
+        Err(problem) if is_jobs_fault(problem.code) => Prepared::Unusable(problem.detail),
+        Err(problem) => Prepared::Failed(problem.detail),
+    }
+}
+
+/// True when no other node would fare better: what the job asks for is not there, or not good.
+fn is_jobs_fault(code: ErrorCode) -> bool {
+    [
+        ErrorCode::Integrity,
+        ErrorCode::NotFound,
+        ErrorCode::PathEscape,
+        ErrorCode::Invalid,
+        ErrorCode::TooLarge,
+    ]
+    .contains(&code)
 }
 
 /// A fresh directory: what an earlier life of the agent began is begun anew.
-fn make_place(wanted: &Wanted) -> Result<(), String> {
-    let failed = |error: io::Error| format!("the attempt's directory cannot be made: {error}");
+fn make_place(wanted: &Wanted) -> Result<(), Problem> {
+    let failed = |error: io::Error| {
+        let detail = format!("the attempt's directory cannot be made: {error}");
+        Problem::new(ErrorCode::Io, detail)
+    };
     let place = &wanted.place;
-    match std::fs::create_dir(&place.dir) {
+    match make_private_dir(&place.dir) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            std::fs::remove_dir_all(&place.dir).map_err(failed)?;
-            std::fs::create_dir(&place.dir).map_err(failed)?;
+            remove_tree(&place.dir).map_err(failed)?;
+            make_private_dir(&place.dir).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
-    std::fs::create_dir(place.work()).map_err(failed)?;
-    std::fs::create_dir(place.tmp()).map_err(failed)?;
+    make_private_dir(&place.work()).map_err(failed)?;
+    make_private_dir(&place.tmp()).map_err(failed)?;
     for below in [&wanted.workdir, &wanted.checkpoint_dir].into_iter().flatten() {
         std::fs::create_dir_all(inside(&place.work(), below)?).map_err(failed)?;
     }
@@ -158,16 +178,16 @@ fn make_place(wanted: &Wanted) -> Result<(), String> {
 }
 
 /// Joins a path of the job's spec; one that leads elsewhere is refused here as well.
-fn inside(work: &Path, below: &str) -> Result<PathBuf, String> {
+fn inside(work: &Path, below: &str) -> Result<PathBuf, Problem> {
     if below == "." {
         return Ok(work.to_owned());
     }
     let trimmed = below.trim_end_matches('/');
-    let path: ArtifactPath = trimmed.parse().map_err(|problem: Problem| problem.detail)?;
+    let path: ArtifactPath = trimmed.parse()?;
     Ok(work.join(path.as_str()))
 }
 
-async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), String> {
+async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), Problem> {
     let mut wait = RETRY_MIN;
     let mut tries = 1;
     loop {
@@ -178,7 +198,8 @@ async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> R
         };
         tracing::warn!(attempt = %wanted.attempt, tries, code = %problem.code, "Not prepared yet");
         if tries >= TRIES_MAX || problem.code.exit_code() != UNAVAILABLE_EXIT {
-            return Err(format!("its input cannot be fetched: {}", problem.detail));
+            let detail = format!("its input cannot be fetched: {}", problem.detail);
+            return Err(Problem { detail, ..problem });
         }
         tokio::time::sleep(wait).await;
         (tries, wait) = (tries + 1, (wait * 2).min(RETRY_MAX));
@@ -187,7 +208,6 @@ async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> R
 
 async fn fetch(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), Problem> {
     let work = wanted.place.work();
-    let problem = |error: DownloadError| error.problem();
     if let Some(input) = &wanted.input {
         let manifest = download::fetch_manifest(port, http, input).await.map_err(problem)?;
         download::materialize(port, http, &manifest, &manifest.files, &work, |_| {})
@@ -196,15 +216,30 @@ async fn fetch(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Resu
     }
     if let (Some(checkpoint), Some(below)) = (&wanted.checkpoint, &wanted.checkpoint_dir) {
         let manifest = download::fetch_manifest(port, http, checkpoint).await.map_err(problem)?;
-        let failed = |detail: String| Problem::new(mesh_schemas::ErrorCode::Io, detail);
-        let dest = inside(&work, below).map_err(failed)?;
-        std::fs::create_dir_all(&dest).map_err(|error| failed(error.to_string()))?;
+        let failed = |error: io::Error| Problem::new(ErrorCode::Io, error.to_string());
+        let dest = inside(&work, below)?;
+        std::fs::create_dir_all(&dest).map_err(failed)?;
         download::materialize(port, http, &manifest, &manifest.checkpoint, &dest, |_| {})
             .await
             .map_err(problem)?;
         remember(&wanted.place, &manifest);
     }
     Ok(())
+}
+
+/// For people. Too little room is this node's trouble, unlike a manifest that is too large.
+fn problem(error: DownloadError) -> Problem {
+    let problem = error.problem();
+    match error {
+        DownloadError::NoSpace { .. } => Problem { code: ErrorCode::Io, ..problem },
+        DownloadError::Manifest(_)
+        | DownloadError::Transfer(_)
+        | DownloadError::Chunk { .. }
+        | DownloadError::Hash { .. }
+        | DownloadError::InTheWay { .. }
+        | DownloadError::Write { .. }
+        | DownloadError::Stopped => problem,
+    }
 }
 
 /// Keeps the manifest for the uploader: what it names need not be uploaded again.

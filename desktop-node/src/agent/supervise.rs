@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::protocol::{
     self, Decoder, Event, Exited, PROTOCOL_VERSION, Request, SOCKET_NAME, Snapshot, SpawnFailed,
-    SpawnFailure,
+    SpawnFailure, Started,
 };
 
 /// How long the supervisor may take to say what it holds.
@@ -142,9 +142,7 @@ fn gone(error: &io::Error) -> Problem {
 
 fn input(event: Event) -> Result<Input, Problem> {
     let (attempt, state) = match event {
-        Event::Started(started) => {
-            (started.attempt, Supervised::Running { started_at: started.at })
-        }
+        Event::Started(started) => (started.attempt, running(started)),
         Event::Exited(exited) => (exited.attempt, exit_of(&exited)),
         Event::SpawnFailed(failed) => (failed.attempt, failure_of(*failed)),
         Event::Dequeued { attempt } => (attempt, over(ExitHow::NeverStarted)),
@@ -160,16 +158,17 @@ fn input(event: Event) -> Result<Input, Problem> {
 fn held(snapshot: Snapshot) -> Vec<(AttemptKey, Supervised)> {
     let Snapshot { v: _, enforces: _, queued, running, exited, failed, dequeued, lost } = snapshot;
     let mut held: Vec<_> = queued.into_iter().map(|key| (key, Supervised::Queued)).collect();
-    held.extend(
-        running
-            .into_iter()
-            .map(|started| (started.attempt, Supervised::Running { started_at: started.at })),
-    );
+    held.extend(running.into_iter().map(|started| (started.attempt, self::running(started))));
     held.extend(exited.iter().map(|exited| (exited.attempt, exit_of(exited))));
     held.extend(failed.into_iter().map(|failed| (failed.attempt, failure_of(failed))));
     held.extend(dequeued.into_iter().map(|key| (key, over(ExitHow::NeverStarted))));
     held.extend(lost.into_iter().map(|key| (key, self::lost(LOST_WITH_SUPERVISOR))));
     held
+}
+
+fn running(started: Started) -> Supervised {
+    let elapsed = started.elapsed_ms.map(Duration::from_millis);
+    Supervised::Running { started_at: started.at, elapsed }
 }
 
 fn lost(message: &str) -> Supervised {

@@ -19,21 +19,20 @@ const ROUND_MAX: Duration = Duration::from_millis(50);
 pub(super) fn run(shared: &Shared) {
     let mut pause = ROUND_FIRST;
     loop {
-        let work = next_work(&shared.lock());
-        match work {
+        // Looked at and waited for under one lock: what changes between the two would wake nobody.
+        let table = shared.lock();
+        match next_work(&table) {
             Work::None => {
                 pause = ROUND_FIRST;
-                let table = shared.lock();
-                if matches!(next_work(&table), Work::None) {
-                    drop(wait(&shared.ending, table, None));
-                }
+                drop(wait(&shared.ending, table, None));
             }
             Work::At(time) => {
                 pause = ROUND_FIRST;
                 let left = time.saturating_duration_since(Instant::now());
-                drop(wait(&shared.ending, shared.lock(), Some(left)));
+                drop(wait(&shared.ending, table, Some(left)));
             }
             Work::Now => {
+                drop(table);
                 if round(shared) {
                     shared.ended.notify_all();
                     shared.start_what_fits();

@@ -95,6 +95,11 @@ impl Live {
         !self.group_gone
     }
 
+    /// That it runs, and for how long by now.
+    pub(super) fn started_now(&self) -> Started {
+        Started { elapsed_ms: Some(millis(self.began.elapsed())), ..self.started }
+    }
+
     /// The attempt's end; its tree is gone.
     pub(super) fn exited(&self, exit: &MainExit) -> Exited {
         let cgroup = self.cgroup.as_ref();
@@ -122,7 +127,7 @@ impl Held {
     pub(super) fn event(&self, attempt: AttemptKey) -> Option<Event> {
         match self {
             Self::Queued(_) | Self::Starting(_) => None,
-            Self::Live(live) => Some(Event::Started(live.started)),
+            Self::Live(live) => Some(Event::Started(live.started_now())),
             Self::Exited(exited) => Some(Event::Exited(exited.clone())),
             Self::Failed(failed) => Some(Event::SpawnFailed(failed.clone())),
             Self::Dequeued => Some(Event::Dequeued { attempt }),

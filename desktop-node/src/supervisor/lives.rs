@@ -77,7 +77,7 @@ impl Table {
         starting: Starting,
         cgroup: Option<AttemptCgroup>,
     ) {
-        let started = Started { attempt, pid, at: mesh_fabric::time::now() };
+        let started = Started { attempt, pid, at: mesh_fabric::time::now(), elapsed_ms: Some(0) };
         // Where a cgroup ends what a dead supervisor left, the time of birth is not worth reading.
         let born = if self.has_cgroup() { None } else { process(pid).map(|process| process.born) };
         let spawned = Spawned { attempt, pid, born, dir: starting.dir };

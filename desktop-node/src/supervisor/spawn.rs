@@ -176,8 +176,10 @@ fn not_started(program: &Path, error: &io::Error) -> Failure {
     let reason = match (error.raw_os_error(), error.kind()) {
         // The program is there: it is the interpreter in its first line that is not.
         (Some(libc::ENOENT | libc::ENOTDIR), _) => SpawnFailure::NotFound,
-        (Some(libc::EACCES | libc::EPERM | libc::ENOEXEC), _) => SpawnFailure::NotExecutable,
-        (Some(libc::E2BIG), _) => SpawnFailure::Limits,
+        // Too long a list of arguments is too long on each node.
+        (Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::E2BIG), _) => {
+            SpawnFailure::NotExecutable
+        }
         // Std's own: a zero byte in an argument or a variable.
         (None, io::ErrorKind::InvalidInput) => SpawnFailure::NotExecutable,
         (Some(_) | None, _) => SpawnFailure::Io,

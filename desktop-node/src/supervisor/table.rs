@@ -313,7 +313,7 @@ impl Table {
                 Held::Queued(_) => {}
                 // Its resources are taken; its `Started` follows in a moment.
                 Held::Starting(_) => all.queued.insert(0, *attempt),
-                Held::Live(live) => all.running.push(live.started),
+                Held::Live(live) => all.running.push(live.started_now()),
                 Held::Exited(exited) => all.exited.push(**exited),
                 Held::Failed(failed) => all.failed.push((**failed).clone()),
                 Held::Dequeued => all.dequeued.push(*attempt),

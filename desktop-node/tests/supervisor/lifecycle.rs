@@ -77,7 +77,7 @@ fn what_cannot_be_started_says_whose_fault_it_is() {
         (agent.command(2, &["/etc/passwd"]), SpawnFailure::NotExecutable),
         (text, SpawnFailure::NotExecutable),
         (from_work, SpawnFailure::NotFound),
-        (agent.command(5, &["true", &huge]), SpawnFailure::Limits),
+        (agent.command(5, &["true", &huge]), SpawnFailure::NotExecutable),
         (asks_too_much, SpawnFailure::Limits),
         (leaves, SpawnFailure::NotFound),
         (agent.command(8, &[]), SpawnFailure::NotFound),

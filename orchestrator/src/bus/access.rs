@@ -6,18 +6,19 @@ use std::{
 };
 
 use mesh_schemas::{
-    AttemptKey, ErrorCode, JobId, NodeId, Problem, UploadId, message::ObjectPut, subject,
-    text::shown,
+    AttemptKey, ErrorCode, JobId, NodeId, Problem, UploadId, message::ObjectPut, text::shown,
 };
 
-use crate::{engine, store::Store};
+use crate::{
+    engine,
+    keys::{self, NAME_BYTES_MAX},
+    store::Store,
+};
 
 /// Most objects of one ask.
 pub(super) const OBJECTS_MAX: usize = 64;
 /// Largest object of a node.
 const OBJECT_BYTES_MAX: u64 = 64 << 20;
-/// Longest name of an object below its attempt's prefix.
-const NAME_BYTES_MAX: usize = 255;
 /// Jobs whose input is remembered; all are forgotten when there are more.
 const INPUTS_KEPT_MAX: usize = 1_024;
 
@@ -49,13 +50,12 @@ impl Access {
     /// Keys of the job's input, and of attempts of the same job (for the checkpoint), may be read.
     pub(super) async fn check_readable(&self, job: JobId, keys: &[String]) -> Result<(), Problem> {
         check_count(keys.len())?;
-        let own = subject::job_prefix(job);
-        let foreign: Vec<&String> = keys.iter().filter(|key| !key.starts_with(&own)).collect();
+        let foreign: Vec<&String> = keys.iter().filter(|key| !is_of_job(job, key)).collect();
         if foreign.is_empty() {
             return Ok(());
         }
         let input = self.input(job).await?;
-        match foreign.into_iter().find(|key| subject::upload_of(key) != input || input.is_none()) {
+        match foreign.into_iter().find(|key| input.is_none() || keys::upload_of(key) != input) {
             None => Ok(()),
             Some(key) => Err(Problem::new(
                 ErrorCode::Forbidden,
@@ -73,7 +73,7 @@ impl Access {
             Problem::new(ErrorCode::StoreDown, "the database is out of reach; try again soon")
         })?;
         let spec = record.map(|record| record.spec);
-        let input = spec.and_then(|spec| subject::upload_of(&spec.input.as_ref()?.key));
+        let input = spec.and_then(|spec| keys::upload_of(&spec.input.as_ref()?.key));
         let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         if inputs.len() >= INPUTS_KEPT_MAX {
             inputs.clear();
@@ -81,6 +81,11 @@ impl Access {
         inputs.insert(job, input);
         Ok(input)
     }
+}
+
+/// True for an object of any attempt at the job.
+fn is_of_job(job: JobId, key: &str) -> bool {
+    keys::attempt_of(key).is_some_and(|attempt| attempt.job == job)
 }
 
 /// Proves names and lengths of objects to be uploaded.
@@ -91,12 +96,7 @@ pub(super) fn check_puts(objects: &[ObjectPut]) -> Result<(), Problem> {
 
 fn check_put(object: &ObjectPut) -> Result<(), Problem> {
     let name = &object.name;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if name.is_empty()
-        || name.len() > NAME_BYTES_MAX
-        || !name.bytes().all(plain)
-        || name.starts_with('.')
-    {
+    if !keys::is_name(name) {
         return Err(Problem::invalid(
             "objects.name",
             format!(
@@ -133,8 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_leaves_its_job_is_not_of_it() {
+        let job = mesh_fabric::ids::job_id();
+        let upload = mesh_fabric::ids::upload_id();
+        assert!(is_of_job(job, &format!("a/{job}/0/1/m1.json")));
+        for bad in ["0/1/../m", "0/1/", "0/m", "", &format!("../../u/{upload}/m")] {
+            assert!(!is_of_job(job, &format!("a/{job}/{bad}")), "{bad}");
+        }
+    }
+
+    #[test]
     fn plain_names_of_bounded_objects_are_taken() {
-        for name in ["p-000001", "manifest_2.json", "A", &"x".repeat(255)] {
+        for name in ["p-000001", "manifest_2.json", "A", &"x".repeat(NAME_BYTES_MAX)] {
             assert!(put(name, 1).is_ok(), "{name}");
         }
         assert!(put("a", OBJECT_BYTES_MAX).is_ok());
@@ -142,8 +152,8 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_prefix_and_lengths_out_of_bounds_are_refused() {
-        for name in ["", ".", "..", "../x", "a/b", "/a", "a b", "a\0", "ä", ".a", &"x".repeat(256)]
-        {
+        let long = "x".repeat(NAME_BYTES_MAX + 1);
+        for name in ["", ".", "..", "../x", "a/b", "/a", "a b", "a\0", "ä", ".a", &long] {
             assert_eq!(put(name, 1).unwrap_err().code, ErrorCode::Invalid, "{name:?}");
         }
         for size in [0, OBJECT_BYTES_MAX + 1, u64::MAX] {

@@ -61,7 +61,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalBody<T> {
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    _large: Option<Permit>,
+    pub(super) large: Option<Permit>,
 }
 
 /// Reads a whole body.
@@ -102,7 +102,7 @@ async fn collect(body: Body, bytes_max: usize, limits: &Limits) -> Result<Receiv
         }
         bytes.extend_from_slice(&piece);
     }
-    Ok(Received { bytes: bytes.freeze(), _large: large })
+    Ok(Received { bytes: bytes.freeze(), large })
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

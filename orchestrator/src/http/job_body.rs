@@ -7,7 +7,13 @@ use axum::{
 };
 use mesh_schemas::{ErrorCode, JobSpec, Problem, spec::SPEC_BYTES_MAX};
 
-use super::{Api, body, problem::ApiError, strict_json};
+use super::{
+    Api,
+    body::{self, Received},
+    limits::Permit,
+    problem::ApiError,
+    strict_json,
+};
 
 /// Names the header that can carry the key instead of the spec.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -16,7 +22,12 @@ const SLOW_BYTES: usize = 256 << 10;
 
 /// A checked spec.
 #[derive(Debug)]
-pub(super) struct JobBody(pub(super) JobSpec);
+pub(super) struct JobBody {
+    pub(super) spec: JobSpec,
+    /// A large one's place among the large bodies: kept until the submit has answered, as the spec
+    /// takes its memory that long.
+    pub(super) place: Option<Permit>,
+}
 
 impl FromRequest<Api> for JobBody {
     type Rejection = ApiError;
@@ -25,16 +36,17 @@ impl FromRequest<Api> for JobBody {
         let (parts, body) = request.into_parts();
         let is_json = is_json(&parts.headers)?;
         let received = body::read(&parts.headers, body, SPEC_BYTES_MAX, &api.limits).await?;
-        let mut spec = if received.bytes.len() < SLOW_BYTES {
-            read(&received.bytes, is_json)?
+        let Received { bytes, large: place } = received;
+        let mut spec = if bytes.len() < SLOW_BYTES {
+            read(&bytes, is_json)?
         } else {
-            tokio::task::spawn_blocking(move || read(&received.bytes, is_json))
+            tokio::task::spawn_blocking(move || read(&bytes, is_json))
                 .await
                 .map_err(|error| ApiError::internal(&error))??
         };
         take_key(&parts.headers, &mut spec)?;
         check_input(&spec)?;
-        Ok(Self(spec))
+        Ok(Self { spec, place })
     }
 }
 
@@ -77,7 +89,7 @@ fn take_key(headers: &HeaderMap, spec: &mut JobSpec) -> Result<(), Problem> {
 /// The input must be a shipped one: a spec must not be a way to read other objects.
 fn check_input(spec: &JobSpec) -> Result<(), Problem> {
     match &spec.input {
-        Some(input) if super::keys::upload_of(&input.key).is_none() => Err(Problem::invalid(
+        Some(input) if crate::keys::upload_of(&input.key).is_none() => Err(Problem::invalid(
             "input.key",
             format!(
                 "input.key is {}; it must name an object of an upload, u/<upload>/<name>",

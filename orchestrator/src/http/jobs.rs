@@ -66,7 +66,7 @@ async fn submit(
     _: Caller<Submit>,
     State(api): State<Api>,
     RequestTrace(trace): RequestTrace,
-    JobBody(spec): JobBody,
+    JobBody { spec, place: _place }: JobBody,
 ) -> ApiResult<NoApi<Response>> {
     match api.app.engine.submit(spec, trace).await? {
         Reply::Submitted { job, tasks, created, trace } => {

@@ -31,6 +31,8 @@ use crate::engine::NodeEntry;
 /// What every join code begins with.
 const CODE_PREFIX: &str = "dmj_";
 const CODE_TTL: Duration = Duration::from_secs(15 * 60);
+/// Of a code that is put back after a join that failed.
+const CODE_TTL_AGAIN: Duration = Duration::from_secs(60);
 const CODE_TTL_MIN: Duration = Duration::from_secs(1);
 const CODE_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -156,12 +158,27 @@ async fn join(
         tracing::warn!(target: "mesh_audit", act = "join", "A join code was refused");
         let detail = "the join code is wrong, used or expired";
         return Err(Problem::new(ErrorCode::JoinToken, detail)
-            .hint("make another with `mesh node join`; each works once")
+            .hint("make another with `mesh node code`; each works once")
             .into());
     }
-    let joined = api.app.nodes.join(request.name, request.public_key).await?;
+    let joined = match api.app.nodes.join(request.name, request.public_key).await {
+        Ok(joined) => joined,
+        Err(problem) => {
+            put_back(&api, hash).await;
+            return Err(problem.into());
+        }
+    };
     tracing::info!(target: "mesh_audit", act = "join", node.id = %joined.node, "A node joined");
     Ok(Created(joined))
+}
+
+/// A join that failed does not cost the code: whatever became of the node, nobody was given a credential
+/// for it. The old expiry went with the code's row, so there is time for another try and no more.
+async fn put_back(api: &Api, code_hash: [u8; 32]) {
+    let expires_at = api.app.clock.now() + CODE_TTL_AGAIN;
+    if let Err(error) = api.app.store.insert_join_code(code_hash, expires_at).await {
+        tracing::warn!("A join failed and its code could not be put back: {error}");
+    }
 }
 
 async fn find(api: &Api, node: NodeId) -> ApiResult<NodeView> {

@@ -96,8 +96,13 @@ impl Mesh {
     }
 
     /// Somebody wants an ended job tried again.
-    pub(crate) fn retry(&mut self, job: JobRecord, tasks: Vec<TaskRecord>) {
-        self.input(Input::Retry { job: Box::new(job), tasks });
+    pub(crate) fn retry(
+        &mut self,
+        job: JobRecord,
+        tasks: Vec<TaskRecord>,
+        after: Vec<(JobId, JobState)>,
+    ) {
+        self.input(Input::Retry { job: Box::new(job), tasks, after });
     }
 
     /// Something happens.

@@ -346,7 +346,8 @@ impl Node {
         if !self.running.contains_key(&attempt) {
             return;
         }
-        let place = ManifestRef { key: format!("{attempt}"), size: 1, blake3: String::new() };
+        let key = format!("{}m", mesh_schemas::subject::attempt_prefix(attempt));
+        let place = ManifestRef { key, size: 1, blake3: String::new() };
         let manifest = Box::new(ManifestSummary {
             checkpoint_files: 1,
             place: ManifestPlace::Object(place),

@@ -173,6 +173,16 @@ fn what_cannot_be_prepared_is_the_nodes_loss_with_a_message_that_fits() {
 }
 
 #[test]
+fn what_no_node_could_prepare_is_the_jobs_own_error() {
+    let mut bench = Bench::new();
+    let a = key(0, 1);
+    let result = Prepared::Unusable("no such input".into());
+    let ended = bench.start(&[a]).apply(Input::Prepared { attempt: a, result }).sends_end();
+    assert_eq!((ended.class, ended.exit_code), (EndClass::UserError, Some(126)));
+    assert_eq!(ended.message.as_deref(), Some("no such input"));
+}
+
+#[test]
 fn time_outs_end_a_run_in_their_own_class() {
     let mut bench = Bench::new();
     bench.spec.timeouts.run = Some(Span::from_secs(10));
@@ -189,6 +199,62 @@ fn time_outs_end_a_run_in_their_own_class() {
     bench.exits(b, ExitHow::Code(0)).stored(b).exits(a, ExitHow::Signal(15)).stored(a);
     let classes: Vec<_> = bench.sends().into_iter().map(|(_, event)| class(&event)).collect();
     assert_eq!(classes, [EndClass::Stalled, EndClass::Timeout]);
+}
+
+#[test]
+fn a_run_is_timed_by_the_agents_clock_whatever_the_supervisors_says() {
+    let mut bench = Bench::new();
+    bench.spec.timeouts.run = Some(Span::from_secs(10));
+    let (a, b) = (key(0, 1), key(1, 1));
+    let grace = bench.spec.timeouts.kill_grace;
+    let hour = Duration::from_secs(3_600);
+    let started_at = mesh_schemas::Timestamp::from_millis(0) + hour;
+    bench.start(&[a, b]).ready(a).ready(b).asked();
+    for (attempt, elapsed) in [(a, 4), (b, 0)] {
+        let elapsed = Some(Duration::from_secs(elapsed));
+        let state = Supervised::Running { started_at, elapsed };
+        bench.apply(Input::Supervised { attempt, state });
+    }
+    bench.asked();
+    bench.wait(Duration::from_secs(5)).expect(&[]);
+    bench.wait(Duration::from_secs(1)).expect(&[Action::Stop { attempt: a, grace }]);
+    bench.wait(Duration::from_secs(4)).expect(&[Action::Stop { attempt: b, grace }]);
+}
+
+#[test]
+fn cancelling_ends_an_attempt_whose_last_output_cannot_be_stored() {
+    let mut bench = Bench::new();
+    let a = key(0, 1);
+    let stored = ManifestSummary { version: 7, ..ManifestSummary::empty() };
+    let commit = Input::Committed { attempt: a, manifest: Box::new(stored.clone()) };
+    bench.running(a).apply(commit).exits(a, ExitHow::Code(0)).sends();
+    let ended = bench.stop(a, StopReason::Cancelled).sends_end();
+    assert_eq!((ended.class, &ended.manifest), (EndClass::Cancelled, &stored));
+    assert!(ended.message.is_some());
+    bench.stored(a);
+    assert_eq!(bench.rejected(), [Rejected::Late { attempt: a }]);
+    bench.crash(false, Vec::new()).welcome(2);
+    assert_eq!(bench.sends_end(), ended);
+}
+
+#[test]
+fn cancelled_while_it_ran_an_attempt_keeps_its_last_output() {
+    let mut bench = Bench::new();
+    let a = key(0, 1);
+    bench.running(a).stop(a, StopReason::Cancelled).exits(a, ExitHow::Signal(15));
+    bench.stop(a, StopReason::Cancelled);
+    assert_eq!(bench.rejected(), [Rejected::Late { attempt: a }]);
+    assert_eq!(bench.stored(a).sends_end().class, EndClass::Cancelled);
+}
+
+#[test]
+fn an_end_says_why_its_output_is_missing() {
+    let mut bench = Bench::new();
+    let (attempt, manifest) = (key(0, 1), Box::new(ManifestSummary::empty()));
+    let missing = Some("the state file is damaged".to_owned());
+    bench.running(attempt).exits(attempt, ExitHow::Code(0));
+    let ended = bench.apply(Input::Stored { attempt, manifest, missing }).sends_end();
+    assert_eq!(ended.message.as_deref(), Some("the state file is damaged"));
 }
 
 #[test]
@@ -262,7 +328,7 @@ fn a_commit_tells_the_start_first_and_late_ones_are_refused() {
 fn work_that_the_journal_does_not_know_is_killed_and_forgotten() {
     let mut bench = Bench::new();
     let (alive, over) = (key(7, 1), key(8, 1));
-    let running = Supervised::Running { started_at: bench.now };
+    let running = Supervised::Running { started_at: bench.now, elapsed: None };
     let exited = exit(Some(bench.now), bench.now, ExitHow::Code(0));
     bench
         .crash(false, vec![(alive, running), (over, exited)])

@@ -122,7 +122,7 @@ impl Bench {
     }
 
     pub(super) fn runs(&mut self, attempt: AttemptKey) -> &mut Self {
-        let state = Supervised::Running { started_at: self.now };
+        let state = Supervised::Running { started_at: self.now, elapsed: None };
         self.apply(Input::Supervised { attempt, state })
     }
 
@@ -133,7 +133,7 @@ impl Bench {
 
     pub(super) fn stored(&mut self, attempt: AttemptKey) -> &mut Self {
         let manifest = Box::new(ManifestSummary::empty());
-        self.apply(Input::Stored { attempt, manifest })
+        self.apply(Input::Stored { attempt, manifest, missing: None })
     }
 
     /// From the command to a running process; what was asked on the way is forgotten.

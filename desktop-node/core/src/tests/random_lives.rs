@@ -202,7 +202,7 @@ impl World {
             Step::Store => {
                 if let Some(attempt) = self.storing.pop_first() {
                     let manifest = Box::new(ManifestSummary::empty());
-                    self.apply(Input::Stored { attempt, manifest });
+                    self.apply(Input::Stored { attempt, manifest, missing: None });
                 }
             }
             Step::Commit => {
@@ -238,7 +238,7 @@ impl World {
     fn run(&mut self) {
         if let Some(attempt) = self.find(|state| *state == Supervised::Queued) {
             *self.ran.entry(attempt).or_default() += 1;
-            let state = Supervised::Running { started_at: self.now };
+            let state = Supervised::Running { started_at: self.now, elapsed: None };
             self.supervised.insert(attempt, state.clone());
             self.apply(Input::Supervised { attempt, state });
         }

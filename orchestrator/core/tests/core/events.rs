@@ -4,7 +4,8 @@ use mesh_core::{Change, Input, Rejected};
 use mesh_schemas::{
     EndClass, TaskState,
     attempt::JobState,
-    message::{NodeCommand, NodeEvent, NodeEvents, StopReason},
+    manifest::ManifestPlace,
+    message::{AttemptEnded, NodeCommand, NodeEvent, NodeEvents, StopReason},
 };
 
 use crate::harness::{Mesh, checkpoint, ended, journal_id, key, node_id, spec};
@@ -138,13 +139,15 @@ fn the_next_attempt_starts_with_the_last_checkpoint() {
     let mut spec = spec();
     spec.retries.user_error = 1;
     let job = mesh.submit(spec);
-    mesh.manifest(1, key(job, 0, 1), checkpoint("first"));
-    mesh.manifest(1, key(job, 0, 1), checkpoint("second"));
+    let first = key(job, 0, 1);
+    mesh.manifest(1, first, checkpoint(first, "first"));
+    mesh.manifest(1, first, checkpoint(first, "second"));
     mesh.starts();
     mesh.end(1, key(job, 0, 1), EndClass::UserError);
     mesh.pass_beating(mesh.config.retry_wait_min, &[1]);
     let starts = mesh.starts();
-    assert_eq!(starts[0].2.checkpoint.as_ref().unwrap().key, "second");
+    let kept = starts[0].2.checkpoint.clone();
+    assert_eq!(ManifestPlace::Object(kept.unwrap()), checkpoint(first, "second").place);
     assert_eq!(starts[0].2.epoch.0, 2);
 }
 
@@ -153,11 +156,29 @@ fn a_reported_loss_keeps_the_output_committed_before() {
     let mut mesh = Mesh::new();
     mesh.node(1, 1);
     let job = mesh.submit(spec());
-    mesh.manifest(1, key(job, 0, 1), checkpoint("kept"));
+    let attempt = key(job, 0, 1);
+    mesh.manifest(1, attempt, checkpoint(attempt, "kept"));
     mesh.end(1, key(job, 0, 1), EndClass::NodeLost);
     let end = mesh.changes.iter().find_map(|change| match change {
         Change::AttemptEnded(end) => Some(end),
         _ => None,
     });
     assert_eq!(end.unwrap().manifest, None);
+}
+
+#[test]
+fn a_manifest_outside_its_attempts_prefix_is_fenced() {
+    let mut mesh = Mesh::new();
+    let node = mesh.node(1, 2);
+    let (job, other) = (mesh.submit(spec()), mesh.submit(spec()));
+    let (attempt, foreign) = (key(job, 0, 1), key(other, 0, 1));
+    for place in [checkpoint(foreign, "m"), checkpoint(attempt, "../m"), checkpoint(attempt, "")] {
+        mesh.sent.clear();
+        mesh.manifest(1, attempt, place.clone());
+        assert_eq!(mesh.stops(), [(node, attempt, StopReason::Fenced)]);
+        let end = AttemptEnded { manifest: place, ..ended(attempt, EndClass::Success) };
+        mesh.events(1, vec![NodeEvent::AttemptEnded(Box::new(end))]);
+    }
+    assert_eq!((mesh.fenced, mesh.task_state(job, 0)), (6, TaskState::Leased));
+    assert_eq!(mesh.tasks[&(job, 0)].checkpoint, None);
 }

@@ -19,6 +19,7 @@ use mesh_schemas::{
     },
     quantity::{ByteSize, Cpu},
     spec::ArraySpec,
+    subject,
 };
 use uuid::Uuid;
 
@@ -80,9 +81,10 @@ pub(crate) fn ended(attempt: AttemptKey, class: EndClass) -> AttemptEnded {
     }
 }
 
-/// A manifest with a checkpoint, kept as an object.
-pub(crate) fn checkpoint(name: &str) -> ManifestSummary {
-    let place = ManifestRef { key: name.into(), size: 1, blake3: "0".repeat(64) };
+/// A manifest with a checkpoint, kept as an object of this attempt.
+pub(crate) fn checkpoint(attempt: AttemptKey, name: &str) -> ManifestSummary {
+    let key = format!("{}{name}", subject::attempt_prefix(attempt));
+    let place = ManifestRef { key, size: 1, blake3: "0".repeat(64) };
     ManifestSummary {
         checkpoint_files: 1,
         place: ManifestPlace::Object(place),

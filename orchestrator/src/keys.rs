@@ -1,12 +1,13 @@
-//! Keys of objects: who owns what a caller asks for.
+//! Keys of objects: who owns what a caller, person or node, asks for. A key that is not of exactly one
+//! of these shapes belongs to nobody; comparing beginnings would let `..` reach another's objects.
 
 use mesh_schemas::{AttemptKey, Epoch, JobId, UploadId};
 
 /// Longest name of an object below its owner's prefix.
-const NAME_BYTES_MAX: usize = 128;
+pub(crate) const NAME_BYTES_MAX: usize = 128;
 
 /// The job and attempt that a key `a/<job>/<task>/<epoch>/<name>` belongs to.
-pub(super) fn attempt_of(key: &str) -> Option<AttemptKey> {
+pub(crate) fn attempt_of(key: &str) -> Option<AttemptKey> {
     let mut parts = key.split('/');
     if parts.next() != Some("a") {
         return None;
@@ -22,13 +23,13 @@ pub(super) fn attempt_of(key: &str) -> Option<AttemptKey> {
 }
 
 /// The upload that a key `u/<upload>/<name>` belongs to.
-pub(super) fn upload_of(key: &str) -> Option<UploadId> {
+pub(crate) fn upload_of(key: &str) -> Option<UploadId> {
     let (upload, name) = key.strip_prefix("u/")?.split_once('/')?;
     upload.parse().ok().filter(|_| is_name(name))
 }
 
 /// Letters, digits, `-`, `_` and `.`, not beginning with a dot.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(inner)
 }
