@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use mesh_schemas::{
     EndClass, JobId, JobSpec, Span, TaskState,
@@ -16,6 +20,12 @@ use mesh_tests::{
 
 /// Longest wait for all of it: a lease, a rescue and the work again.
 const LONG: Duration = Duration::from_secs(120);
+/// How often the long job's output is stored.
+const UPLOAD_EVERY: Duration = Duration::from_secs(1);
+/// How long storing may take on a busy machine, the report of it included.
+const UPLOAD_SLACK: Duration = Duration::from_secs(2);
+/// Ticks before a kill, so that many versions were stored: over five seconds.
+const TICKS: usize = 50;
 /// Tasks of the array that runs meanwhile.
 const TASKS: u32 = 120;
 
@@ -28,6 +38,8 @@ struct Busy {
     flag: PathBuf,
     /// Process ids of the long job's runs, one a line.
     runs: PathBuf,
+    /// Each number the long job has written to its output, and when: nanoseconds since 1970.
+    ticks: PathBuf,
 }
 
 impl Busy {
@@ -36,22 +48,25 @@ impl Busy {
         let mesh = Mesh::start(&Options { nodes: 2, args, ..Options::default() }).await;
         let flag = mesh.scratch().join("flag");
         let runs = mesh.scratch().join("runs");
+        let ticks = mesh.scratch().join("ticks");
+        // The output changes in one step, so that no stored version of it is torn.
         let line = format!(
             "echo $$ >>{}; n=0; while ! test -e {}; do n=$((n+1)); echo tick $n; \
-             echo $n >counter; sleep 0.1; done",
+             echo $n >new; mv new counter; echo $n $(date +%s%N) >>{}; sleep 0.1; done",
             runs.display(),
-            flag.display()
+            flag.display(),
+            ticks.display()
         );
         let mut spec = JobSpec::new(["sh", "-c", &line]);
         spec.outputs = vec!["counter".into()];
-        spec.upload.every = Span::from_secs(1);
+        spec.upload.every = Span::from_secs(UPLOAD_EVERY.as_secs());
         let long = mesh.submit(&spec).await.job;
         wait_for(LONG, "the long job runs", async || runs.exists().then_some(())).await;
         let mut spec = JobSpec::new(["sh", "-c", "sleep 0.1; echo $MESH_TASK_INDEX"]);
         spec.resources.cpu.0 = 500;
         spec.array = Some(ArraySpec::Range(ArrayRange { first: 0, last: TASKS - 1 }));
         let array = mesh.submit(&spec).await.job;
-        let busy = Self { mesh, array, long, flag, runs };
+        let busy = Self { mesh, array, long, flag, runs, ticks };
         busy.wait_done(10).await;
         busy
     }
@@ -74,6 +89,27 @@ impl Busy {
 
     fn runs(&self) -> usize {
         fs::read_to_string(&self.runs).unwrap_or_default().lines().count()
+    }
+
+    /// What the long job wrote, in whole lines: numbers and their times since 1970.
+    fn ticks(&self) -> Vec<(u64, Duration)> {
+        let text = fs::read_to_string(&self.ticks).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let tick = |line: &str| {
+            let (n, at) = line.split_once(' ').unwrap();
+            (n.parse().unwrap(), Duration::from_nanos(at.parse().unwrap()))
+        };
+        whole.lines().map(tick).collect()
+    }
+
+    /// The number that the mesh has stored of the long job's first attempt.
+    async fn stored(&self) -> u64 {
+        let (job, to) = (self.long.to_string(), self.mesh.scratch().join("stored"));
+        let to_arg = to.to_string_lossy();
+        let args = ["artifacts", "get", &job, "--task", "0", "--epoch", "1", "--to", &to_arg];
+        let got = self.mesh.cli(&args).await;
+        assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+        fs::read_to_string(to.join("counter")).unwrap().trim().parse().unwrap()
     }
 
     /// Lets everything end and looks at every task: each ended once, and well.
@@ -115,13 +151,16 @@ async fn a_killed_agent_neither_stops_nor_restarts_its_jobs() {
 async fn a_killed_supervisor_loses_attempts_but_no_task() {
     let busy = Busy::start().await;
     let first: u32 = fs::read_to_string(&busy.runs).unwrap().trim().parse().unwrap();
-    // What the lost attempt had stored is at most one interval old.
-    wait_for(LONG, "a version was stored", async || {
-        let last = busy.mesh.attempts(busy.long, 0).await.pop()?;
-        last.manifest.filter(|manifest| manifest.files == 1)
-    })
-    .await;
-    busy.mesh.kill(&busy.owner().await);
+    wait_for(LONG, "the long job ticks", async || (busy.ticks().len() >= TICKS).then_some(()))
+        .await;
+    let owner = busy.owner().await;
+    let old = UNIX_EPOCH.elapsed().unwrap() - UPLOAD_EVERY - UPLOAD_SLACK;
+    busy.mesh.kill(&owner);
+    // Fetched at once: what a node that is back may still store of the lost attempt proves nothing.
+    let stored = busy.stored().await;
+    let ticks = busy.ticks();
+    let (due, _) = ticks.iter().rfind(|(_, at)| *at <= old).expect("it ticked for long enough");
+    assert!(stored >= *due, "{stored} is stored, {due} was due; the ticks: {ticks:?}");
     wait_for(LONG, "the long job runs again", async || (busy.runs() == 2).then_some(())).await;
     assert!(!mesh_tests::mesh::command_line(first).contains("tick"), "the first run is dead");
     busy.all_end_once().await;
