@@ -15,7 +15,7 @@ use super::{
     decode::check_report,
 };
 use crate::{
-    engine,
+    engine, keys,
     nodes::Nodes,
     objects::{NODE_URL_TTL, Objects},
 };
@@ -120,8 +120,8 @@ impl Answers {
     ) -> Result<NodeAnswer, Problem> {
         check_count(objects.len())?;
         self.access.check_holds(node, attempt).await?;
-        let prefix = subject::attempt_prefix(attempt);
-        if let Some(object) = objects.iter().find(|object| !object.key.starts_with(&prefix)) {
+        let foreign = |object: &&PackRef| keys::attempt_of(&object.key) != Some(attempt);
+        if let Some(object) = objects.iter().find(foreign) {
             let detail = format!("{} is not an object of {attempt}", shown(&object.key));
             return Err(Problem::new(ErrorCode::Forbidden, detail));
         }

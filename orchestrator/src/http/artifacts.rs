@@ -23,12 +23,12 @@ use super::{
     Api,
     body::JsonBody,
     caller::{Caller, Read},
-    jobs, keys,
+    jobs,
     params::{InPath, InQuery, JobPath, TaskPath},
     problem::{ApiError, ApiResult},
     tasks,
 };
-use crate::objects::URL_TTL;
+use crate::{keys, objects::URL_TTL};
 
 /// Most URLs in one answer.
 pub(super) const URLS_MAX: usize = 1_000;

@@ -15,7 +15,6 @@ mod health;
 mod info;
 mod job_body;
 mod jobs;
-mod keys;
 mod limits;
 mod log_source;
 mod logs;

@@ -21,10 +21,12 @@ use super::{
     artifacts::{URLS_MAX, too_many},
     body::JsonBody,
     caller::{Caller, Submit},
-    keys,
     problem::ApiResult,
 };
-use crate::objects::{Objects, URL_TTL};
+use crate::{
+    keys,
+    objects::{Objects, URL_TTL},
+};
 
 /// Longest object, in bytes. Packs are far smaller.
 const OBJECT_BYTES_MAX: u64 = 1 << 30;
