@@ -9,10 +9,16 @@ use mesh_schemas::{
     NodeId,
     message::{EVENTS_MAX, MESSAGE_BYTES_MAX, MESSAGE_VERSION, NodeBeat, NodeEvents, NodeReport},
     subject,
+    text::{check_label, check_name},
 };
 use metrics::counter;
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::warn;
+
+/// Most labels of one node.
+const LABELS_MAX: usize = 64;
+/// Most pools of one node.
+const POOLS_MAX: usize = 64;
 
 /// Why a message was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -36,6 +42,8 @@ pub(super) enum BadMessage {
     TooMany,
     #[error("its numbers cannot be")]
     Numbers,
+    #[error("a name, label or pool in it is not allowed")]
+    Name,
     #[error("its sender sends too many")]
     TooOften,
 }
@@ -53,6 +61,7 @@ impl BadMessage {
             Self::WrongNode => "wrong_node",
             Self::TooMany => "too_many",
             Self::Numbers => "numbers",
+            Self::Name => "name",
             Self::TooOften => "too_often",
         }
     }
@@ -110,9 +119,17 @@ pub(super) fn beat(subject: &str, payload: &[u8]) -> Result<Box<NodeBeat>, BadMe
     spoken(subject, payload).map(Box::new)
 }
 
-/// Checks a report that came inside an ask.
+/// Checks a report that came inside an ask: what it names is kept, matched and shown to people.
 pub(super) fn check_report(node: NodeId, report: &NodeReport) -> Result<(), BadMessage> {
-    check(node, report)
+    check(node, report)?;
+    let (labels, pools) = (&report.labels, &report.capacity.pools);
+    if labels.len() > LABELS_MAX || pools.len() > POOLS_MAX {
+        return Err(BadMessage::TooMany);
+    }
+    check_name("name", &report.name)
+        .and_then(|()| labels.iter().try_for_each(|(key, value)| check_label("labels", key, value)))
+        .and_then(|()| pools.keys().try_for_each(|pool| check_name("pools", pool)))
+        .map_err(|_| BadMessage::Name)
 }
 
 /// Reads a message that carries neither version nor speaker.
@@ -167,7 +184,12 @@ fn why_unreadable(payload: &[u8]) -> BadMessage {
 
 #[cfg(test)]
 mod tests {
-    use mesh_schemas::{AttemptKey, Epoch, JobId, JournalId, Timestamp, message::NodeEvent};
+    use std::collections::BTreeMap;
+
+    use mesh_schemas::{
+        AttemptKey, Epoch, JobId, JournalId, Timestamp,
+        message::{Capacity, Enforcement, NodeEvent},
+    };
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -188,6 +210,45 @@ mod tests {
             first_seq,
             events: vec![event; count],
         }
+    }
+
+    fn report() -> NodeReport {
+        NodeReport {
+            v: 1,
+            node: node(),
+            journal: JournalId::from_uuid(Uuid::from_u128(3)),
+            name: "desk".into(),
+            version: "0.1.0".into(),
+            labels: BTreeMap::from([("os".into(), "linux".into()), ("bare".into(), "".into())]),
+            capacity: Capacity {
+                pools: BTreeMap::from([("licence/a".into(), 1)]),
+                ..Capacity::default()
+            },
+            enforces: Enforcement::default(),
+            held: Vec::new(),
+            paused: false,
+        }
+    }
+
+    #[test]
+    fn a_report_holds_a_bounded_number_of_names_that_may_be_shown() {
+        let with = |change: fn(&mut NodeReport)| {
+            let mut report = report();
+            change(&mut report);
+            check_report(node(), &report).err()
+        };
+        let mut large = report();
+        large.labels = (0..65).map(|i| (i.to_string(), "x".into())).collect();
+        assert_eq!(check_report(node(), &large), Err(BadMessage::TooMany));
+        let mut large = report();
+        large.capacity.pools = (0..65).map(|i| (i.to_string(), 1)).collect();
+        assert_eq!(check_report(node(), &large), Err(BadMessage::TooMany));
+        let name = Some(BadMessage::Name);
+        assert_eq!(with(|_| {}), None);
+        assert_eq!(with(|r| r.name = "a\u{1b}[31m".into()), name);
+        assert_eq!(with(|r| r.labels = BTreeMap::from([("a b".into(), "c".into())])), name);
+        assert_eq!(with(|r| r.labels = BTreeMap::from([("a".into(), "c\n".into())])), name);
+        assert_eq!(with(|r| r.capacity.pools = BTreeMap::from([("".into(), 1)])), name);
     }
 
     fn read(events: &NodeEvents) -> Result<Box<NodeEvents>, BadMessage> {
