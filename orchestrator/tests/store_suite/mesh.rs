@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use mesh_core::{Change, Config, Core, Input, JobRecord, Output, Snapshot, Submit, TaskRecord};
 use mesh_schemas::{
     AttemptKey, EndClass, JobId, JobSpec, JournalId, NodeId, Timestamp, TraceParent,
-    manifest::ManifestSummary,
+    attempt::JobState,
+    manifest::{ManifestPlace, ManifestRef, ManifestSummary},
     message::{
         AttemptEnded, Capacity, HeldAttempts, Load, MESSAGE_VERSION, NodeBeat, NodeCommand,
         NodeEvent, NodeEvents, Usage,
     },
     quantity::Cpu,
     spec::{ArrayRange, ArraySpec},
+    subject,
 };
 
 use super::{
@@ -201,8 +203,9 @@ impl Mesh {
         let event = match said {
             Said::Started => NodeEvent::AttemptStarted { attempt, at: self.now },
             Said::Stored => {
-                let manifest = Box::new(ManifestSummary { checkpoint_files: 1, ..manifest(1) });
-                NodeEvent::ManifestCommitted { attempt, manifest }
+                let manifest =
+                    ManifestSummary { checkpoint_files: 1, ..stored_manifest(attempt, 1) };
+                NodeEvent::ManifestCommitted { attempt, manifest: Box::new(manifest) }
             }
             Said::Ended => self.ended(attempt),
         };
@@ -227,7 +230,7 @@ impl Mesh {
             exit_code: Some(0),
             signal: None,
             message: Some("said by the node".into()),
-            manifest: manifest(2),
+            manifest: stored_manifest(attempt, 2),
             usage: Usage::default(),
         }))
     }
@@ -239,6 +242,13 @@ enum Said {
     Started,
     Stored,
     Ended,
+}
+
+/// A manifest among the attempt's own objects, as the core takes no other.
+fn stored_manifest(attempt: AttemptKey, version: u32) -> ManifestSummary {
+    let key = format!("{}m{version}", subject::attempt_prefix(attempt));
+    let place = ManifestPlace::Object(ManifestRef { key, size: 5, blake3: "0".repeat(64) });
+    ManifestSummary { place, ..manifest(version) }
 }
 
 fn held(node: &Node) -> Vec<HeldAttempts> {

@@ -62,7 +62,8 @@ async fn retry(leader: &Leader, mesh: &mut Mesh, model: &mut Model) {
         let record = leader.store.job(job).await.unwrap().unwrap();
         if record.progress.state.is_terminal() && record.progress.state != JobState::Succeeded {
             let tasks = leader.store.retryable(job).await.unwrap();
-            return mesh.retry(record, tasks);
+            let after = leader.store.job_states(&record.spec.after).await.unwrap();
+            return mesh.retry(record, tasks, after);
         }
     }
 }
