@@ -31,7 +31,7 @@ const FINGERPRINT_DIGITS: usize = 64;
 /// How to join.
 #[derive(Clone, Args)]
 pub struct JoinOptions {
-    /// The orchestrator's address, such as https://mesh.example:7700
+    /// The orchestrator's address, such as `https://mesh.example:7700`
     #[arg(long)]
     pub url: String,
     /// The one-time code that an administrator made with `mesh node code`. Taken from the environment

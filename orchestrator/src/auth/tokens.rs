@@ -120,7 +120,7 @@ impl Tokens {
         Ok(self.store.tokens().await?.iter().map(view).collect())
     }
 
-    /// Forgets a token, here at once and elsewhere within [`CACHE_TTL`]; false when it was not there.
+    /// Forgets a token, here at once and elsewhere within 5 s; false when it was not there.
     ///
     /// # Errors
     /// When the database does not answer.

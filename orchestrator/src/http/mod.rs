@@ -1,7 +1,7 @@
 //! The HTTP API, `/api/v1`: what people and programs talk to.
 //!
 //! It checks who asks and what is asked, hands changes to the engine, reads from the store, and answers
-//! in JSON, with every error a problem of one form ([`problem`]). It promises that an answer to a change
+//! in JSON, with every error a problem of one form (`problem`). It promises that an answer to a change
 //! comes after its commit, that no input leads to a panic or an unbounded body, and that the OpenAPI
 //! document is what the routes are. It decides nothing about jobs.
 
