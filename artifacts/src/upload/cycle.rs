@@ -108,7 +108,7 @@ impl Look {
     }
 }
 
-/// Finds the wanted files; none when nothing is wanted.
+/// Finds the wanted files; none when nothing is wanted, or nothing can be looked at.
 pub(super) fn look_around(
     options: &Options,
     outputs: &Selection,
@@ -117,7 +117,7 @@ pub(super) fn look_around(
     if outputs.roots().is_empty() && options.checkpoint.is_none() {
         return Ok(None);
     }
-    let root = open_root(&options.root)?;
+    let Some(root) = open_root(&options.root, notes)? else { return Ok(None) };
     let mut limits = options.limits;
     limits.files_max = limits.files_max.min(FILES_MAX);
     let checkpoint = match &options.checkpoint {
@@ -149,6 +149,34 @@ fn look_into(
     }
 }
 
-fn open_root(path: &Path) -> Result<Dir, UploadError> {
-    Dir::open(path).map_err(|source| UploadError::Root { path: path.to_owned(), source })
+/// The work directory; none when the job itself has removed or closed it, which is no error of ours.
+fn open_root(path: &Path, notes: &mut Notes) -> Result<Option<Dir>, UploadError> {
+    match Dir::open(path) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error)
+            if [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied]
+                .contains(&error.kind()) =>
+        {
+            notes.skip("the work directory", &error.to_string());
+            Ok(None)
+        }
+        Err(source) => Err(UploadError::Root { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_directory_that_the_job_removed_is_a_note_and_one_that_is_no_directory_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notes = Notes::default();
+        assert!(open_root(dir.path(), &mut notes).unwrap().is_some());
+        assert!(open_root(&dir.path().join("gone"), &mut notes).unwrap().is_none());
+        assert_eq!(notes.count(), 1);
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(open_root(&file, &mut notes).is_err());
+    }
 }

@@ -148,6 +148,11 @@ impl AttemptUploader {
         }
     }
 
+    /// The newest manifest that was made, by an earlier uploader of the same attempt as well.
+    pub const fn last(&self) -> Option<&ManifestSummary> {
+        self.state.last.as_ref()
+    }
+
     /// What the last call of [`AttemptUploader::store`] did.
     pub const fn outcome(&self) -> &UploadOutcome {
         &self.outcome

@@ -186,7 +186,8 @@ impl Node {
             start,
             phase: Phase::Accepted,
             stop: None,
-            start_told: false, stored: None,
+            start_told: false,
+            stored: None,
         });
         let mut keys = Vec::new();
         for attempt in attempts {

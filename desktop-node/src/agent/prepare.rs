@@ -32,7 +32,7 @@ const TRIES_MAX: u32 = 8;
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Exit code of problems that a later try may heal.
-const UNAVAILABLE_EXIT: u8 = 7;
+pub(super) const UNAVAILABLE_EXIT: u8 = 7;
 
 /// What is to be prepared.
 #[derive(Debug)]

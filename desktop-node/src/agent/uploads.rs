@@ -2,14 +2,15 @@
 //!
 //! One task looks after all attempts, so that hundreds of tiny ones cost neither a task nor a timer
 //! each; only what may take long is spawned. Failures while an attempt runs are tried again later and
-//! disturb nobody; at the end they are tried again for ever, unless the attempt is fenced.
+//! disturb nobody; at the end they are tried again for as long as somebody is out of reach, unless the
+//! attempt is fenced. What no try can heal ends the attempt with what is stored by then.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use mesh_artifacts::upload::{AttemptUploader, Limits, Options, Stage, UploadError};
 use mesh_node_core::{Attempt, Input};
 use mesh_schemas::{
-    AttemptKey, ErrorCode,
+    AttemptKey,
     manifest::{ManifestOwner, ManifestSummary, StreamName},
     spec::UploadPolicy,
 };
@@ -25,6 +26,7 @@ mod item;
 mod transfer;
 
 use item::{Item, Slot};
+use transfer::Failure;
 
 /// How often running attempts' logs are looked at.
 const OBSERVE_EVERY: Duration = Duration::from_millis(200);
@@ -181,7 +183,7 @@ impl Service {
                 self.items.insert(item.subject.attempt, item);
             }
             Slot::Closed => match self.finish_at_once(&item.subject).await {
-                Some(manifest) => self.stored(item.subject.attempt, manifest),
+                Some(manifest) => self.stored(item.subject.attempt, manifest, None),
                 None => self.upload(item, None, Stage::Final),
             },
             Slot::Idle(uploader) => self.upload(item, Some(uploader), Stage::Final),
@@ -202,8 +204,8 @@ impl Service {
         uploader.store(&port, &self.shared.http, Stage::Final).await.ok()?
     }
 
-    fn stored(&mut self, attempt: AttemptKey, manifest: ManifestSummary) {
-        self.inputs.push(Input::Stored { attempt, manifest: Box::new(manifest) });
+    fn stored(&mut self, attempt: AttemptKey, manifest: ManifestSummary, missing: Option<String>) {
+        self.inputs.push(Input::Stored { attempt, manifest: Box::new(manifest), missing });
     }
 
     fn upload(&mut self, mut item: Item, uploader: Option<Box<AttemptUploader>>, stage: Stage) {
@@ -230,11 +232,17 @@ impl Service {
         let Some(mut item) = self.items.remove(&attempt) else { return };
         match (stage, result) {
             (Stage::Final, Ok(manifest)) => {
-                return self.stored(attempt, manifest.unwrap_or_else(ManifestSummary::empty));
+                let manifest = manifest.unwrap_or_else(ManifestSummary::empty);
+                return self.stored(attempt, manifest, None);
             }
-            (_, Err(ErrorCode::Fenced)) => return self.inputs.push(Input::Fenced { attempt }),
-            // Only being dropped ends the last upload without a result.
-            (Stage::Final, Err(_)) => return,
+            (Stage::Final, Err(Failure::GivenUp(why))) => {
+                // What an earlier life of the agent stored, only the uploader knows.
+                let before = || uploader.as_ref().and_then(|uploader| uploader.last().cloned());
+                let manifest = item.last.or_else(before).unwrap_or_else(ManifestSummary::empty);
+                return self.stored(attempt, manifest, Some(why));
+            }
+            (_, Err(Failure::Fenced)) => return self.inputs.push(Input::Fenced { attempt }),
+            (Stage::Final, Err(Failure::Dropped | Failure::Later)) => return,
             (Stage::Running, Ok(Some(manifest))) => {
                 item.last = Some(manifest.clone());
                 if !item.finishing {
@@ -242,7 +250,10 @@ impl Service {
                     self.inputs.push(Input::Committed { attempt, manifest });
                 }
             }
-            (Stage::Running, Ok(None) | Err(_)) => {}
+            (
+                Stage::Running,
+                Ok(None) | Err(Failure::Dropped | Failure::Later | Failure::GivenUp(_)),
+            ) => {}
         }
         item.slot = uploader.map_or(Slot::Closed, Slot::Idle);
         if item.finishing {

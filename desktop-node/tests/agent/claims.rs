@@ -118,6 +118,25 @@ async fn a_command_that_does_not_exist_is_the_users_error_127() {
 }
 
 #[tokio::test]
+async fn a_task_that_removes_its_own_directory_ends_with_its_log() {
+    let bench = Bench::new().await;
+    let mut spec = bench.script("echo gone; rm -rf \"$PWD\"");
+    spec.outputs = vec!["*.txt".into()];
+    let attempt = bench.start(&spec, 1).await[0];
+    let end = bench.end_of(attempt).await;
+    assert_eq!((end.class, log_of(&end).as_str()), (EndClass::Success, "gone\n"));
+}
+
+#[tokio::test]
+async fn a_command_too_long_for_any_system_is_the_users_error_126() {
+    let bench = Bench::new().await;
+    let long = "x".repeat(200_000);
+    let attempt = bench.start(&JobSpec::new(["/bin/true", &long]), 1).await[0];
+    let end = bench.end_of(attempt).await;
+    assert_eq!((end.class, end.exit_code), (EndClass::UserError, Some(126)));
+}
+
+#[tokio::test]
 async fn a_task_that_falls_silent_is_stalled() {
     let bench = Bench::new().await;
     let mut spec = bench.script("while :; do sleep 1; done");
