@@ -209,26 +209,29 @@ async fn download(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> R
 async fn fetch(wanted: &Wanted, port: &NatsPort, http: &reqwest::Client) -> Result<(), Problem> {
     let work = wanted.place.work();
     if let Some(input) = &wanted.input {
-        let manifest = download::fetch_manifest(port, http, input).await.map_err(problem)?;
+        let manifest =
+            download::fetch_manifest(port, http, input).await.map_err(|error| problem(&error))?;
         download::materialize(port, http, &manifest, &manifest.files, &work, |_| {})
             .await
-            .map_err(problem)?;
+            .map_err(|error| problem(&error))?;
     }
     if let (Some(checkpoint), Some(below)) = (&wanted.checkpoint, &wanted.checkpoint_dir) {
-        let manifest = download::fetch_manifest(port, http, checkpoint).await.map_err(problem)?;
+        let manifest = download::fetch_manifest(port, http, checkpoint)
+            .await
+            .map_err(|error| problem(&error))?;
         let failed = |error: io::Error| Problem::new(ErrorCode::Io, error.to_string());
         let dest = inside(&work, below)?;
         std::fs::create_dir_all(&dest).map_err(failed)?;
         download::materialize(port, http, &manifest, &manifest.checkpoint, &dest, |_| {})
             .await
-            .map_err(problem)?;
+            .map_err(|error| problem(&error))?;
         remember(&wanted.place, &manifest);
     }
     Ok(())
 }
 
 /// For people. Too little room is this node's trouble, unlike a manifest that is too large.
-fn problem(error: DownloadError) -> Problem {
+fn problem(error: &DownloadError) -> Problem {
     let problem = error.problem();
     match error {
         DownloadError::NoSpace { .. } => Problem { code: ErrorCode::Io, ..problem },
@@ -250,5 +253,44 @@ fn remember(place: &Place, manifest: &Manifest) {
     if let Err(error) = written {
         // Without it the same chunks are uploaded once more, nothing else.
         tracing::debug!(%error, "The previous manifest was not kept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use mesh_schemas::{Epoch, JobId};
+
+    use super::*;
+
+    fn wanted(data_dir: &Path, workdir: &str) -> Wanted {
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(1));
+        let attempt = AttemptKey { job, task: 0, epoch: Epoch(1) };
+        let (workdir, place) = (Some(workdir.to_owned()), Place::new(data_dir, attempt));
+        Wanted { attempt, place, workdir, checkpoint_dir: None, input: None, checkpoint: None }
+    }
+
+    #[test]
+    fn an_attempts_directories_are_for_the_nodes_user_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let wanted = wanted(data.path(), "below");
+        std::fs::create_dir(data.path().join(crate::agent::place::ATTEMPTS_DIR)).unwrap();
+        for _life in 0..2 {
+            make_place(&wanted).unwrap();
+            for dir in [&wanted.place.dir, &wanted.place.work(), &wanted.place.tmp()] {
+                let mode = std::fs::metadata(dir).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o700, "{}", dir.display());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_job_asks_for_in_vain_is_its_own_error_and_trouble_of_the_node_is_not() {
+        let unusable = |code| matches!(outcome(Err(Problem::new(code, ""))), Prepared::Unusable(_));
+        assert!(unusable(ErrorCode::Integrity) && unusable(ErrorCode::NotFound));
+        assert!(!unusable(ErrorCode::Io) && !unusable(ErrorCode::ObjectsDown));
+        let full = DownloadError::NoSpace { path: "/".into(), wanted: 2, free: 1 };
+        assert!(!unusable(problem(&full).code));
     }
 }
