@@ -22,8 +22,10 @@ impl Core {
     ) -> Result<Reply, Rejected> {
         let id = record.id;
         let live = self.jobs.contains_key(&id);
-        if !live && !record.progress.state.is_terminal() {
-            // It ended in this very round, and what the shell has read is from before.
+        let stale = self.ended.contains_key(&id) || !record.progress.state.is_terminal();
+        if !live && stale {
+            // It ended in this very round, perhaps not for the first time, and what the shell has read
+            // is from before.
             return Err(Rejected::NothingToRetry(id));
         }
         if !live {

@@ -155,3 +155,17 @@ fn a_job_is_not_tried_again_before_those_that_it_comes_after() {
     mesh.end(1, key(first, 0, 2), EndClass::Success);
     assert_eq!(mesh.progress(second).counts.leased, 1);
 }
+
+#[test]
+fn a_job_that_ended_again_in_this_very_round_is_not_tried_again_from_what_the_store_had() {
+    let mut mesh = Mesh::new();
+    let job = mesh.submit(array(4));
+    mesh.cancel(job, None);
+    let record = Box::new(mesh.jobs[&job].clone());
+    let again = || Input::Retry { job: record.clone(), tasks: Vec::new(), after: Vec::new() };
+    let cancel = |tasks| Input::Cancel { job, tasks };
+    let replies = mesh.batch([again(), cancel(Some(vec![2])), cancel(None), again()]);
+    assert_eq!(replies[3], Err(Rejected::NothingToRetry(job)));
+    assert_eq!(mesh.job_state(job), JobState::Cancelled);
+    assert_eq!(retry(&mut mesh, job), Ok(Reply::Changed { tasks: 4 }));
+}
