@@ -33,6 +33,8 @@ use crate::store::{Committed, Round, Store, StoreError};
 const REQUESTS_WAITING_MAX: usize = 8_192;
 /// Most requests of one round.
 const ROUND_REQUESTS_MAX: usize = 1_024;
+/// How long requests wait for the state to be loaded before they are refused.
+const LOAD_PATIENCE: Duration = Duration::from_secs(2);
 /// How often time passes for the core.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// How long a commit may take before its outcome counts as unknown.
@@ -113,7 +115,8 @@ impl Service {
         }
     }
 
-    /// Loads all that is live, trying for ever; refuses requests meanwhile. `None` on shutdown.
+    /// Loads all that is live, trying for ever. Requests wait a moment for it, as a start is quick, and are
+    /// refused after that. `None` on shutdown.
     async fn load(&mut self, shutdown: &CancellationToken) -> Result<Option<Live>, EngineError> {
         let store = Arc::clone(&self.options.store);
         let retryable = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
@@ -122,11 +125,14 @@ impl Service {
         };
         let load = backoff::retry(Policy::forever(), || store.load(), retryable, notify);
         tokio::pin!(load);
-        let mut refused = Vec::new();
+        let patience = tokio::time::sleep(LOAD_PATIENCE);
+        tokio::pin!(patience);
+        let (mut patient, mut refused) = (true, Vec::new());
         let (snapshot, position) = loop {
             tokio::select! {
                 loaded = &mut load => break loaded.map_err(EngineError::Store)?,
-                count = self.requests.recv_many(&mut refused, ROUND_REQUESTS_MAX) => {
+                () = &mut patience, if patient => patient = false,
+                count = self.requests.recv_many(&mut refused, ROUND_REQUESTS_MAX), if !patient => {
                     if count == 0 { return Ok(None); }
                     refuse_all(&mut refused);
                 }
