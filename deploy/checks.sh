@@ -18,7 +18,7 @@ build() { say 'build'; cargo build --locked --workspace --bins; }
 tests() {
   say 'tests'
   [ -x .tools/bin/nats-server ] && export MESH_NATS_SERVER="$PWD/.tools/bin/nats-server"
-  cargo test --locked --workspace
+  cargo test --locked --workspace --no-fail-fast
 }
 
 steps=("$@")
