@@ -11,7 +11,7 @@ use mesh_schemas::{
 };
 use serde_json::json;
 
-use super::up::binary;
+use super::up::{binary, never_ship};
 use crate::{
     Outcome,
     args::{Format, Global},
@@ -138,6 +138,9 @@ fn join_node(join: &Join) -> Outcome {
     }
     let status =
         command.status().map_err(|error| context::io("run", Path::new("mesh-node"), &error))?;
+    if status.success() {
+        never_ship(&join.data)?;
+    }
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(70)).unwrap_or(70)))
 }
 

@@ -1,3 +1,5 @@
+//! What the agent does for attempts, with the real supervisor and broker.
+
 use std::fs;
 
 use data_encoding::BASE64;

@@ -2,11 +2,19 @@
 //!
 //! Only tasks of jobs whose attempts are known to be short, only as many as are expected to be done within
 //! `prefetch_time`, and only behind other short ones: nothing waits on a node behind what may take long.
-//! A task of higher priority that comes meanwhile waits no longer than that either.
+//! A task of higher priority that comes meanwhile waits no longer than that either: a node that could run
+//! it is given nothing of lower priority ahead, so that what it holds ahead runs dry.
 
 use mesh_schemas::{JobId, NodeId, Timestamp};
 
-use crate::{Core, Output, amounts::Amounts, class::ClassId, lease::Share, schedule::Granted};
+use crate::{
+    Core, Output,
+    amounts::Amounts,
+    class::{Class, ClassId},
+    lease::Share,
+    node::Node,
+    schedule::Granted,
+};
 
 /// Most jobs of one class that are looked at in a round.
 const PREFETCH_JOBS_MAX: usize = 8;
@@ -33,7 +41,9 @@ impl Core {
         out: &mut Output,
     ) {
         let Some(class) = self.classes.get(class) else { return };
-        let nodes = self.nodes_to_try(now, class);
+        let mut nodes = self.nodes_to_try(now, class);
+        let first: Vec<&Class> = self.waiting_before(class).collect();
+        nodes.retain(|id| self.nodes.get(id).is_some_and(|node| !is_wanted_by(node, &first)));
         if nodes.is_empty() {
             return;
         }
@@ -43,6 +53,13 @@ impl Core {
         for job in jobs {
             self.prefetch_job(now, job, &needs, &nodes, granted, out);
         }
+    }
+
+    /// Classes of higher priority whose tasks found no room.
+    fn waiting_before(&self, class: &Class) -> impl Iterator<Item = &Class> {
+        let priority = class.priority();
+        let waits = move |other: &&Class| other.priority() < priority && !other.ready.is_empty();
+        self.classes.iter().map(|(_, other)| other).filter(waits)
     }
 
     /// One task to each node in turn, so that no node gets all of a job's last ones.
@@ -80,4 +97,12 @@ impl Core {
         let most = ahead.min(u64::from(self.config.prefetch_max));
         node.used.fits_with_excess(needs, most, &node.capacity)
     }
+}
+
+/// True when the node could run a task of one of these classes once it is empty.
+fn is_wanted_by(node: &Node, classes: &[&Class]) -> bool {
+    let could_run = |class: &&Class| {
+        node.carries(class.labels()) && Amounts::default().fits(&class.needs, &node.capacity)
+    };
+    classes.iter().any(could_run)
 }

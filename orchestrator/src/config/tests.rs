@@ -1,3 +1,5 @@
+//! What the configuration takes and refuses.
+
 use super::*;
 
 const GOOD: &str = r#"

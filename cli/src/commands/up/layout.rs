@@ -22,6 +22,7 @@ impl Layout {
             private_dir(&root.join(dir))?;
         }
         let lock = mesh_fabric::files::lock_dir(&root)?;
+        never_ship(&root)?;
         Ok(Self { root, _lock: lock })
     }
 
@@ -108,6 +109,12 @@ impl Layout {
     pub(super) fn log(&self, part: &str) -> PathBuf {
         self.root.join(format!("{part}.log"))
     }
+}
+
+/// Keeps `mesh run` and git from taking a directory with keys and tokens along.
+pub(crate) fn never_ship(dir: &Path) -> Result<(), Problem> {
+    let file = dir.join(".gitignore");
+    std::fs::write(&file, "*\n").map_err(|error| io("write", &file, &error))
 }
 
 /// A directory that only its owner may enter.

@@ -18,6 +18,7 @@ use mesh_schemas::{Cpu, ErrorCode, Problem, Span};
 use tokio_util::sync::CancellationToken;
 
 use self::{children::Children, layout::Layout, ports::Ports, secrets::Secrets};
+pub(crate) use layout::never_ship;
 pub(crate) use tools::binary;
 
 use crate::{Outcome, client::Client, context::Context, output};

@@ -1,3 +1,5 @@
+//! What an attempt goes through on a node, claim by claim.
+
 use std::time::Duration;
 
 use mesh_schemas::{

@@ -1,3 +1,5 @@
+//! The journal's rules, claim by claim.
+
 use std::time::Duration;
 
 use mesh_schemas::{EndClass, message::StopReason};

@@ -122,6 +122,25 @@ fn short_tasks_are_granted_ahead_up_to_the_bound() {
     assert!(held > 200 && held <= 2 + 512, "{held}");
 }
 
+/// What a node holds ahead runs dry instead of being filled up again, so that the urgent task's turn comes
+/// after those tasks and not after the whole array.
+#[test]
+fn an_urgent_task_waits_only_for_what_is_already_granted_ahead() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let array = mesh.submit(array(10_000));
+    end_quickly(&mut mesh, 1, array, 0);
+    let mut urgent = spec();
+    urgent.priority = 1;
+    let urgent = mesh.submit(urgent);
+    let held = mesh.held_by(1);
+    for attempt in &held {
+        end_quickly(&mut mesh, 1, array, attempt.task);
+    }
+    assert!(mesh.held_by(1).iter().any(|attempt| attempt.job == urgent));
+    assert!(mesh.progress(array).counts.queued > 0, "the array is not done");
+}
+
 #[test]
 fn nothing_is_granted_ahead_of_long_tasks_or_behind_them() {
     let mut mesh = Mesh::new();
