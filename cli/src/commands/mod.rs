@@ -1,10 +1,12 @@
 //! One file a command; the verb is the file's name.
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Outcome,
-    args::{Args, Command, Global},
+    args::{Args, Command},
 };
 
 pub(crate) mod artifacts;
@@ -37,30 +39,26 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Command::Up(args) => up::run(args, &stop).await,
         Command::Submit(args) => submit::run(&global, *args, &stop).await,
         Command::Run(args) => run::run(&global, *args, &stop).await,
-        command => tokio::select! {
-            outcome = run_plain(&global, command) => outcome,
-            () = stop.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
-        },
+        Command::Jobs(args) => unless(&stop, jobs::run(&global, &args)).await,
+        Command::Job(command) => unless(&stop, job::run(&global, command)).await,
+        Command::Logs(args) => unless(&stop, logs::run(&global, &args)).await,
+        Command::Artifacts(command) => unless(&stop, artifacts::run(&global, command)).await,
+        Command::Why(args) => unless(&stop, why::run(&global, &args)).await,
+        Command::Cancel(args) => unless(&stop, cancel::run(&global, &args)).await,
+        Command::Retry(args) => unless(&stop, retry::run(&global, &args)).await,
+        Command::Wait(args) => unless(&stop, wait::run(&global, &args)).await,
+        Command::Nodes(args) => unless(&stop, nodes::run(&global, &args)).await,
+        Command::Node(command) => unless(&stop, node::run(&global, command)).await,
+        Command::Token(command) => unless(&stop, token::run(&global, command)).await,
+        Command::Doctor(args) => unless(&stop, doctor::run(&global, &args)).await,
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
-/// Commands that leave nothing half done.
-async fn run_plain(global: &Global, command: Command) -> Outcome {
-    match command {
-        // `run` has carried these out: they listen for Ctrl-C themselves.
-        Command::Up(_) | Command::Submit(_) | Command::Run(_) => Ok(ExitCode::SUCCESS),
-        Command::Jobs(args) => jobs::run(global, &args).await,
-        Command::Job(command) => job::run(global, command).await,
-        Command::Logs(args) => logs::run(global, &args).await,
-        Command::Artifacts(command) => artifacts::run(global, command).await,
-        Command::Why(args) => why::run(global, &args).await,
-        Command::Cancel(args) => cancel::run(global, &args).await,
-        Command::Retry(args) => retry::run(global, &args).await,
-        Command::Wait(args) => wait::run(global, &args).await,
-        Command::Nodes(args) => nodes::run(global, &args).await,
-        Command::Node(command) => node::run(global, command).await,
-        Command::Token(command) => token::run(global, command).await,
-        Command::Doctor(args) => doctor::run(global, &args).await,
-        Command::Completions(args) => completions::run(&args),
+/// The command's outcome, unless Ctrl-C comes first: nothing is left half done.
+async fn unless(stop: &CancellationToken, command: impl Future<Output = Outcome>) -> Outcome {
+    tokio::select! {
+        outcome = command => outcome,
+        () = stop.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
     }
 }
