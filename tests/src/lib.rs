@@ -15,6 +15,7 @@ pub mod http;
 pub mod mesh;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod tmp;
 pub mod tools;
 pub mod wait;

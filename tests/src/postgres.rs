@@ -126,7 +126,10 @@ impl Drop for Postgres {
 }
 
 /// The newest installed version's directory of programs.
-fn programs() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When there is no PostgreSQL 15 or newer.
+pub fn programs() -> anyhow::Result<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let found = installed
