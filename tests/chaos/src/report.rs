@@ -1,0 +1,124 @@
+//! What people read: what happened, how often, and the verdict.
+
+use std::{collections::BTreeMap, fmt, time::Instant};
+
+use comfy_table::{Cell, Table, presets::NOTHING};
+
+use crate::{
+    check::{Report, Verdict},
+    history::{Action, History, Op, Outcome as Told},
+    run::Outcome,
+    scenarios,
+};
+
+/// A line of progress, on stderr.
+pub fn say(begun: Instant, what: impl fmt::Display) {
+    eprintln!("{:7.1} s  {what}", begun.elapsed().as_secs_f32());
+}
+
+/// The whole report of a run.
+pub fn of_run(outcome: &Outcome) -> String {
+    let mut text = faults(outcome);
+    text.push_str(&requests(&outcome.history));
+    text.push_str(&verdicts(&outcome.report, &outcome.history));
+    for ended in &outcome.ended {
+        text.push_str(&format!("noted: {ended}\n"));
+    }
+    for broken in &outcome.broken {
+        text.push_str(&format!("BROKEN: {broken}\n"));
+    }
+    text
+}
+
+fn faults(outcome: &Outcome) -> String {
+    let mut table = table(["scenario", "fired", ""]);
+    for scenario in scenarios::ALL {
+        let unfit = outcome.unfit.iter().find(|(id, _)| *id == scenario.id);
+        let fired = match (outcome.fired.get(scenario.id), unfit) {
+            (_, Some((_, why))) => format!("not run: {why}"),
+            (Some(fired), None) => fired.to_string(),
+            (None, None) => continue,
+        };
+        table.add_row([scenario.id, &fired, scenario.title].map(Cell::new));
+    }
+    let total: u32 = outcome.fired.values().sum();
+    let mut text = format!("{table}\n{total} faults");
+    if let Some(worst) = outcome.recoveries.iter().max() {
+        text.push_str(&format!(
+            "; after {} kills the orchestrator served again within {:.1} s",
+            outcome.recoveries.len(),
+            worst.as_secs_f32()
+        ));
+    }
+    text + "\n\n"
+}
+
+/// What clients asked and were told.
+fn requests(history: &History) -> String {
+    let mut counts: BTreeMap<(&str, String), u32> = BTreeMap::new();
+    for op in &history.ops {
+        *counts.entry((asked(op), told(op))).or_default() += 1;
+    }
+    let mut table = table(["request", "answer", "times"]);
+    for ((asked, told), times) in counts {
+        table.add_row([asked, &told, &times.to_string()].map(Cell::new));
+    }
+    format!("{table}\n\n")
+}
+
+const fn asked(op: &Op) -> &'static str {
+    match &op.action {
+        Action::Submit { .. } => "submit",
+        Action::Cancel(_) => "cancel",
+        Action::Retry(_) => "retry",
+        Action::Look(_) => "look",
+        Action::Node(..) => "node",
+    }
+}
+
+fn told(op: &Op) -> String {
+    match op.done.as_ref().map(|done| &done.outcome) {
+        Some(Told::Ok(_)) => "yes".into(),
+        Some(Told::Fail(code)) => format!("no: {code}"),
+        Some(Told::Unknown(_)) | None => "unknown".into(),
+    }
+}
+
+/// One line for each invariant, then each breach with its events.
+pub fn verdicts(report: &Report, history: &History) -> String {
+    let mut table = table(["", "promise", "verdict"]);
+    for (invariant, verdict) in &report.verdicts {
+        let verdict = match verdict {
+            Verdict::Holds(seen) => format!("holds ({seen} looked at)"),
+            Verdict::NotApplicable(why) => format!("not applicable: {why}"),
+            Verdict::Broken(breaches) => format!("BROKEN, {} shown below", breaches.len()),
+        };
+        table.add_row([invariant.as_str(), invariant.claim(), &verdict].map(Cell::new));
+    }
+    let bytes: u64 = history.manifests.iter().map(|manifest| manifest.verified_bytes).sum();
+    let mut text = format!(
+        "{table}\nread: {} jobs, {} tasks with rows, {} attempts, {} events, {} manifests \
+         ({:.1} MiB hashed), {} journals\n\n",
+        history.jobs.len(),
+        history.tasks.len(),
+        history.attempts.len(),
+        history.events.len(),
+        history.manifests.len(),
+        bytes as f64 / f64::from(1 << 20),
+        history.journals.len(),
+    );
+    for breach in report.breaches() {
+        text.push_str(&format!("{}: {}\n", breach.invariant, breach.what));
+        for line in &breach.slice {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn table<const N: usize>(head: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head);
+    table
+}
