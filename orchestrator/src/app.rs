@@ -1,11 +1,14 @@
 //! The wiring: what depends on what, and in which order it starts and stops.
 //!
-//! Start: files, lock, port, database, lead, engine, bus, API. Stop: the API ends first, so that nothing
-//! new is accepted; then the bus stops listening; then the engine finishes what waits; last the bus sends
-//! what that led to.
+//! Start: files, lock, port, database, candidacy, API. While this orchestrator leads, a `term` has engine and
+//! bus; while another one does, the API says who. Stop: the API ends first, so that nothing new is
+//! accepted; then the term, in its own order; last the lead is given up, so that another one goes on at once.
 
 mod admin;
+mod candidate;
 mod open;
+mod standing;
+mod term;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -16,22 +19,15 @@ use mesh_fabric::{
     time::Clock,
 };
 use mesh_schemas::{ErrorCode, Problem};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::info;
 
+use self::candidate::Candidate;
+pub use self::standing::{Leading, StandBy, Standing};
 use crate::{
-    bus,
-    config::Config,
-    engine::{self, EngineError},
-    http,
-    nodes::Nodes,
-    objects::Objects,
-    store::Store,
+    bus, config::Config, engine, http, lead::Lease, nodes::Nodes, objects::Objects, store::Store,
 };
-
-/// Rounds whose commands wait to be sent; more are dropped and said again later.
-const COMMAND_BATCHES_WAITING_MAX: usize = 1_024;
 
 /// What a request handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,33 +48,39 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// The leader's clock.
     pub clock: Clock,
+    /// The right to answer at all.
+    pub lease: Lease,
+    /// Where others find this API.
+    pub url: Arc<str>,
+}
+
+/// What outlives a term.
+#[derive(Debug)]
+struct Parts {
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    objects: Objects,
+    metrics: MetricsHandle,
+    url: Arc<str>,
 }
 
 /// An orchestrator that serves.
 #[derive(Debug)]
 pub struct App {
-    /// What its handlers use.
-    pub state: AppState,
     /// Where the API listens.
     pub address: SocketAddr,
-    stops: Stops,
-    engine: JoinHandle<Result<(), EngineError>>,
+    standing: watch::Receiver<Standing>,
+    stop_http: CancellationToken,
+    stop_lead: CancellationToken,
+    candidate: JoinHandle<Result<(), Problem>>,
     http: JoinHandle<std::io::Result<()>>,
     tasks: TaskTracker,
     _lock: Option<DirLock>,
 }
 
-/// One token for each phase of stopping.
-#[derive(Debug, Default)]
-struct Stops {
-    http: CancellationToken,
-    bus: CancellationToken,
-    engine: CancellationToken,
-}
-
 impl App {
-    /// Starts everything. Only the database must answer; NATS and the object store are waited for while
-    /// the API already serves.
+    /// Starts everything, and returns when it is known whether this orchestrator leads. Only the database
+    /// must answer; NATS and the object store are waited for while the API already serves.
     ///
     /// # Errors
     /// `E_CONFIG`, `E_LOCKED`, `E_IO`, `E_STORE_DOWN` and what else keeps an orchestrator from starting.
@@ -91,104 +93,87 @@ impl App {
         let tls = open::tls(&config).await?;
         let objects = Objects::open(&config.objects)?;
         let store = open::store(&config).await?;
-        let leader = store.take_lead().await.map_err(|error| open::store_problem(&error))?;
-        admin::keep_token(&config, &*store).await?;
+        let election = open::election(&config, address, &store).await?;
+        let url: Arc<str> = election.url.as_str().into();
+        let (stop_http, stop_lead) = (CancellationToken::new(), CancellationToken::new());
+        let parts =
+            Parts { config: Arc::new(config), store, objects, metrics, url: Arc::clone(&url) };
+        serve_metrics(&parts, &stop_http).await?;
 
-        let (stops, tasks, clock) = (Stops::default(), TaskTracker::new(), Clock::start());
-        let (commands, commands_to_send) = mpsc::channel(COMMAND_BATCHES_WAITING_MAX);
-        let (service, engine) = engine::Service::new(engine::Options {
-            core: config.core(),
-            leader,
-            store: Arc::clone(&store),
-            clock,
-            commands,
+        let tasks = TaskTracker::new();
+        let (standing, mut stands) = watch::channel(Standing::Undecided);
+        let router = http::front(http::FrontOptions {
+            standing: stands.clone(),
+            store: Arc::clone(&parts.store),
+            metrics: parts.metrics.clone(),
         });
-        let nodes = open::nodes(&config, engine.clone()).await?;
-        let (bus_service, bus) = bus::connect(open::bus(&config)?).await.map_err(Problem::from)?;
-        let bus_options = bus::Options {
-            engine: engine.clone(),
-            store: Arc::clone(&store),
-            objects: objects.clone(),
-            nodes: nodes.clone(),
-            core: config.core(),
-            commands: commands_to_send,
-        };
-        let state = AppState {
-            engine,
-            store,
-            bus,
-            objects,
-            nodes,
-            metrics,
-            config: Arc::new(config),
-            clock,
-        };
-        serve_metrics(&state, &stops).await?;
-        let engine = tasks.spawn(service.run(stops.engine.clone()));
-        tasks.spawn(bus_service.run(bus_options, stops.bus.clone()));
-        tasks.spawn(state.nodes.clone().run(stops.bus.clone()));
-        tasks.spawn(prepare_objects(state.objects.clone(), stops.bus.clone()));
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let candidate = Candidate::new(parts, election, standing, stop_http.clone());
+        let candidate = tasks.spawn(candidate.run(stop_lead.clone()));
+        if stands.wait_for(Standing::is_decided).await.is_err() {
+            return Err(candidate_problem(candidate.await));
+        }
         let serving = http::Serving { listener, tls };
-        let router = http::router(state.clone());
-        let http = tasks.spawn(http::serve(serving, router, stops.http.clone()));
-        info!(leader, database = state.store.kind(), "listening on {scheme}://{address}");
+        let http = tasks.spawn(http::serve(serving, router, stop_http.clone()));
+        info!("listening on {url}");
         tasks.close();
-        Ok(Self { state, address, stops, engine, http, tasks, _lock: lock })
+        let standing = stands;
+        Ok(Self { address, standing, stop_http, stop_lead, candidate, http, tasks, _lock: lock })
+    }
+
+    /// What the handlers use, while this orchestrator leads.
+    pub fn state(&self) -> Option<AppState> {
+        match &*self.standing.borrow() {
+            Standing::Leads(leading) => Some(leading.state.clone()),
+            Standing::Undecided | Standing::StandsBy(_) => None,
+        }
     }
 
     /// Serves until `shutdown` or until something ends that must not, then stops in order.
     ///
     /// # Errors
-    /// `E_NOT_LEADER` when another orchestrator took the lead; what made the engine or the API end.
+    /// `E_NOT_LEADER` when another orchestrator took an SQLite database's lead; what made the engine or the
+    /// API end.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Problem> {
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            ended = &mut self.engine => Err(engine_problem(ended)),
+            ended = &mut self.candidate => Err(candidate_problem(ended)),
             ended = &mut self.http => Err(http_problem(ended)),
         };
-        self.stop().await;
-        ended
+        let stopped = self.stop().await;
+        ended.and(stopped)
     }
 
-    async fn stop(self) {
-        let Self { stops, engine, http, tasks, .. } = self;
-        stops.http.cancel();
+    async fn stop(self) -> Result<(), Problem> {
+        let Self { stop_http, stop_lead, candidate, http, tasks, .. } = self;
+        stop_http.cancel();
         if !http.is_finished() {
             drop(http.await);
         }
-        stops.bus.cancel();
-        stops.engine.cancel();
-        if !engine.is_finished() {
-            match engine.await {
-                Ok(Ok(())) => {}
-                ended => warn!("{}", engine_problem(ended)),
-            }
+        stop_lead.cancel();
+        if !candidate.is_finished() {
+            candidate.await.unwrap_or_else(|error| Err(broke("the candidacy", &error)))?;
         }
         tasks.wait().await;
         info!("stopped");
+        Ok(())
     }
 }
 
-async fn serve_metrics(state: &AppState, stops: &Stops) -> Result<(), Problem> {
-    let Some(listen) = state.config.metrics_listen else { return Ok(()) };
-    let served = metrics::serve(listen, state.metrics.clone(), stops.http.clone()).await;
+async fn serve_metrics(parts: &Parts, stop: &CancellationToken) -> Result<(), Problem> {
+    let Some(listen) = parts.config.metrics_listen else { return Ok(()) };
+    let served = metrics::serve(listen, parts.metrics.clone(), stop.clone()).await;
     let address = served.map_err(|error| open::io("metrics_listen", &error))?;
     info!("metrics on http://{address}/metrics");
     Ok(())
 }
 
-async fn prepare_objects(objects: Objects, shutdown: CancellationToken) {
-    objects.prepare(&shutdown).await;
-}
-
 type Joined<T> = Result<T, tokio::task::JoinError>;
 
-fn engine_problem(ended: Joined<Result<(), EngineError>>) -> Problem {
+fn candidate_problem(ended: Joined<Result<(), Problem>>) -> Problem {
     match ended {
-        Ok(Err(error)) => error.problem(),
-        Ok(Ok(())) => Problem::new(ErrorCode::Internal, "the engine ended unasked"),
-        Err(error) => Problem::new(ErrorCode::Internal, format!("the engine broke: {error}")),
+        Ok(Err(problem)) => problem,
+        Ok(Ok(())) => Problem::new(ErrorCode::Internal, "the candidacy ended unasked"),
+        Err(error) => broke("the candidacy", &error),
     }
 }
 
@@ -196,6 +181,10 @@ fn http_problem(ended: Joined<std::io::Result<()>>) -> Problem {
     match ended {
         Ok(Err(error)) => Problem::new(ErrorCode::Io, format!("the API ended: {}", chain(&error))),
         Ok(Ok(())) => Problem::new(ErrorCode::Internal, "the API ended unasked"),
-        Err(error) => Problem::new(ErrorCode::Internal, format!("the API broke: {error}")),
+        Err(error) => broke("the API", &error),
     }
+}
+
+fn broke(what: &str, error: &tokio::task::JoinError) -> Problem {
+    Problem::new(ErrorCode::Internal, format!("{what} broke: {error}"))
 }

@@ -19,6 +19,10 @@ pub const ENV_PREFIX: &str = "MESH_ORCHESTRATOR";
 pub struct Config {
     /// Where the HTTP API listens. Beyond loopback it needs `tls`.
     pub listen: SocketAddr,
+    /// Where others find the API, as an orchestrator that stands by tells them; made from `listen` when
+    /// absent.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// Where `/metrics` and `/healthz` listen without a token; off when absent. Only loopback.
     #[serde(default)]
     pub metrics_listen: Option<SocketAddr>,
@@ -120,7 +124,14 @@ pub struct TimingConfig {
     /// How long leases last after a start of the orchestrator; at most 1 h.
     #[serde(with = "humantime_serde")]
     pub startup_grace: Option<Duration>,
+    /// How long the lead lasts without a renewal, when several orchestrators share a PostgreSQL database; from
+    /// 2 s to 60 s, 6 s when absent. One that died is replaced after so long.
+    #[serde(with = "humantime_serde")]
+    pub lead_ttl: Option<Duration>,
 }
+
+/// A third of it passes between renewals, and the standby must serve 10 s after the leader's death.
+const LEAD_TTL: Duration = Duration::from_secs(6);
 
 fn default_region() -> String {
     "us-east-1".into()
@@ -151,6 +162,9 @@ impl Config {
             check_url("nats.urls", url, &["nats", "tls", "ws", "wss"])?;
         }
         check_url("objects.endpoint", &self.objects.endpoint, &["http", "https"])?;
+        if let Some(url) = &self.public_url {
+            check_url("public_url", url, &["http", "https"])?;
+        }
         if let Some(url) = &self.objects.public_endpoint {
             check_url("objects.public_endpoint", url, &["http", "https"])?;
         }
@@ -229,7 +243,13 @@ impl TimingConfig {
         between("timing.lease_ttl", lease_ttl, second, 600 * second)?;
         between("timing.beat_every", beat_every, millis(100), lease_ttl / 2)?;
         between("timing.suspect_after", suspect_after, beat_every, lease_ttl)?;
-        between("timing.startup_grace", startup_grace, Duration::ZERO, 3_600 * second)
+        between("timing.startup_grace", startup_grace, Duration::ZERO, 3_600 * second)?;
+        between("timing.lead_ttl", self.lead_ttl(), 2 * second, 60 * second)
+    }
+
+    /// How long the lead lasts without a renewal.
+    pub fn lead_ttl(&self) -> Duration {
+        self.lead_ttl.unwrap_or(LEAD_TTL)
     }
 }
 

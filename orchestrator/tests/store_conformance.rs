@@ -39,6 +39,13 @@ conformance! {
         a_round_that_fails_half_way_leaves_nothing,
         the_position_moves_only_when_a_round_names_one,
         a_round_of_many_rows_is_written_whole;
+    lead:
+        a_lead_is_had_by_one_until_its_lease_ends,
+        of_many_that_claim_at_once_one_leads,
+        a_lead_that_is_renewed_does_not_end,
+        a_released_lead_is_free_at_once,
+        only_who_knows_its_process_gone_follows_itself,
+        a_leader_that_was_replaced_writes_nothing_at_all;
     jobs:
         a_job_comes_back_as_it_was_accepted,
         a_hundred_thousand_items_come_back_with_the_whole_job,

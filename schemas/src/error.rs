@@ -96,8 +96,10 @@ error_codes! {
     Unreachable = "E_UNREACHABLE", 503, 7;
     /// It did not come to pass in the time given.
     Timeout = "E_TIMEOUT", 504, 7;
-    /// This orchestrator does not lead.
+    /// This orchestrator lost the lead meanwhile.
     NotLeader = "E_NOT_LEADER", 503, 7;
+    /// This orchestrator stands by: another one leads.
+    Standby = "E_STANDBY", 503, 7;
     /// Bytes are not what their hash says.
     Integrity = "E_INTEGRITY", 500, 8;
     /// A listener beyond loopback without TLS and tokens.

@@ -46,7 +46,8 @@ fn checks(info: &ServerInfo) -> Vec<(&'static str, bool, String)> {
     let total: u32 = info.nodes.values().sum();
     let mine = env!("CARGO_PKG_VERSION");
     vec![
-        ("orchestrator", true, format!("version {}, leader epoch {}", info.version, info.leader)),
+        ("orchestrator", true, format!("version {}", info.version)),
+        ("leader", true, format!("{}, epoch {}", info.leader_url, info.leader)),
         ("version", info.version == mine, format!("this command is {mine}")),
         ("clock", skew.as_secs() < 60, format!("{} ms apart", skew.as_millis())),
         ("database", info.store_ok, info.store.clone()),

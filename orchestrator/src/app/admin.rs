@@ -18,7 +18,11 @@ const SECRET_CHARS_MIN: usize = 32;
 const TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// Keeps the hash of the token in the configured file, unless it is there.
-pub(super) async fn keep_token(config: &Config, store: &dyn Store) -> Result<(), Problem> {
+pub(super) async fn keep_token(
+    config: &Config,
+    store: &dyn Store,
+    leader: u64,
+) -> Result<(), Problem> {
     let Some(admin) = &config.admin else { return Ok(()) };
     let secret = open::secret("admin.token_file", &admin.token_file)?;
     if secret.len() < SECRET_CHARS_MIN {
@@ -42,7 +46,7 @@ pub(super) async fn keep_token(config: &Config, store: &dyn Store) -> Result<(),
         created_at,
         expires_at: created_at + TTL,
     };
-    store.insert_token(&token).await.map_err(|error| open::store_problem(&error))?;
+    store.insert_token(leader, &token).await.map_err(|error| open::store_problem(&error))?;
     info!(token.id = %token.id, "Kept the administrator's token");
     Ok(())
 }

@@ -21,6 +21,7 @@ use mesh_schemas::{ErrorCode, Problem};
 use crate::{
     config::Config,
     engine,
+    lead::{Election, Lease},
     nodes::{self, Nodes},
     store::{self, Store, StoreError},
 };
@@ -63,6 +64,30 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, Problem> {
     opened.map_err(|error| store_problem(&error))
 }
 
+/// Whether there is anybody to compete with for the lead, and under which name.
+pub(super) async fn election(
+    config: &Config,
+    address: SocketAddr,
+    opened: &Arc<dyn Store>,
+) -> Result<Election, Problem> {
+    let host = sysinfo::System::host_name().unwrap_or_default();
+    let url = config.public_url.clone().unwrap_or_else(|| url(config, address, &host));
+    let holder = format!("{host} {address} {url}");
+    // The lock on an SQLite file's directory is held by this process.
+    let alone = config.sqlite_dir().is_some();
+    // Otherwise the lease has a connection of its own: it must not wait behind what the API reads.
+    let store = if alone { Arc::clone(opened) } else { store(config).await? };
+    Ok(Election::new(store, holder, url, config.timing.lead_ttl(), alone))
+}
+
+fn url(config: &Config, address: SocketAddr, host: &str) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    if address.ip().is_unspecified() && !host.is_empty() {
+        return format!("{scheme}://{host}:{}", address.port());
+    }
+    format!("{scheme}://{address}")
+}
+
 /// As told to an operator.
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
@@ -74,7 +99,11 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
 }
 
 /// What lets machines in, with a connection of its own to the system account.
-pub(super) async fn nodes(config: &Config, engine: engine::Handle) -> Result<Nodes, Problem> {
+pub(super) async fn nodes(
+    config: &Config,
+    engine: engine::Handle,
+    lease: Lease,
+) -> Result<Nodes, Problem> {
     let keys = ClusterKeys::load(&config.nats.keys_file)?;
     let ca_file = config.tls.as_ref().and_then(|tls| tls.ca_file.as_ref());
     let ca_file = ca_file.or(config.nats.ca_file.as_ref());
@@ -83,7 +112,7 @@ pub(super) async fn nodes(config: &Config, engine: engine::Handle) -> Result<Nod
     let connect = Connect { wait_for_server: true, ..connect(config, creds, "system")? };
     let system = nats::connect(connect).await.map_err(Problem::from)?;
     let nats_urls = config.nats_public_urls().to_vec();
-    Ok(Nodes::new(nodes::Options { engine, keys, system, nats_urls, ca_pem }))
+    Ok(Nodes::new(nodes::Options { engine, lease, keys, system, nats_urls, ca_pem }))
 }
 
 /// How the bus connects.

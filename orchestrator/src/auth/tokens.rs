@@ -41,6 +41,7 @@ pub struct Caller {
 #[derive(Debug, Clone)]
 pub struct Tokens {
     store: Arc<dyn Store>,
+    leader: u64,
     cache: Arc<Mutex<Cache>>,
 }
 
@@ -61,9 +62,9 @@ struct Known {
 }
 
 impl Tokens {
-    /// Over the database's tokens.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, cache: Arc::default() }
+    /// Over the database's tokens; changes are made in the name of the leader of this epoch.
+    pub fn new(store: Arc<dyn Store>, leader: u64) -> Self {
+        Self { store, leader, cache: Arc::default() }
     }
 
     /// Whose secret this is; `None` for one that is wrong, expired or deleted, all alike.
@@ -108,7 +109,7 @@ impl Tokens {
             created_at: time::now(),
             expires_at: time::now() + ttl,
         };
-        self.store.insert_token(&row).await?;
+        self.store.insert_token(self.leader, &row).await?;
         Ok(NewToken { view: view(&row), secret })
     }
 
@@ -125,7 +126,7 @@ impl Tokens {
     /// # Errors
     /// When the database does not answer.
     pub async fn delete(&self, token: TokenId) -> Result<bool, StoreError> {
-        let there = self.store.delete_token(token).await?;
+        let there = self.store.delete_token(self.leader, token).await?;
         self.lock().forget(token);
         Ok(there)
     }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     engine, keys,
+    lead::Lease,
     nodes::Nodes,
     objects::{NODE_URL_TTL, Objects},
 };
@@ -28,6 +29,7 @@ const CHECKS_AT_ONCE: usize = 8;
 pub(super) struct Answers {
     access: Access,
     engine: engine::Handle,
+    lease: Lease,
     objects: Objects,
     nodes: Nodes,
     beat_every: Span,
@@ -38,6 +40,7 @@ impl Answers {
     pub(super) fn new(
         access: Access,
         engine: engine::Handle,
+        lease: Lease,
         objects: Objects,
         nodes: Nodes,
         core: &mesh_core::Config,
@@ -46,7 +49,12 @@ impl Answers {
             Span::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
         };
         let (beat_every, lease_ttl) = (span(core.beat_every), span(core.lease_ttl));
-        Self { access, engine, objects, nodes, beat_every, lease_ttl }
+        Self { access, engine, lease, objects, nodes, beat_every, lease_ttl }
+    }
+
+    /// False when another orchestrator may answer by now: who was frozen knows too little to contradict it.
+    pub(super) fn may_be_given(&self) -> bool {
+        self.lease.holds()
     }
 
     /// Answers one ask of the node whose subject it came on.

@@ -82,6 +82,9 @@ async fn answer(client: Client, answers: Answers, room: Room, node: NodeId, mess
         debug!(node.id = %node, "Refused an ask: {problem}");
     }
     let Ok(payload) = serde_json::to_vec(&answer) else { return };
+    if !answers.may_be_given() {
+        return;
+    }
     if let Err(error) = client.publish(reply, payload.into()).await {
         debug!(node.id = %node, "Could not answer: {error}");
     }

@@ -9,16 +9,22 @@ use tokio::sync::mpsc;
 use tracing::{debug, error};
 
 use super::split::{self, Outgoing};
+use crate::lead::Lease;
 
 /// Sends until the engine ends.
-pub(super) async fn run(client: Client, leader: u64, mut commands: mpsc::Receiver<Vec<Command>>) {
+pub(super) async fn run(client: Client, lease: Lease, mut commands: mpsc::Receiver<Vec<Command>>) {
     while let Some(batch) = commands.recv().await {
         // Words kept for a broker that is away would be stale when it comes back.
         if client.connection_state() != State::Connected {
             count("disconnected", batch.len());
             continue;
         }
-        let (messages, too_large) = split::messages(leader, batch);
+        // Nodes refuse an older leader's words; this saves them from hearing any.
+        if !lease.holds() {
+            count("not_leader", batch.len());
+            continue;
+        }
+        let (messages, too_large) = split::messages(lease.leader(), batch);
         if too_large > 0 {
             error!("{too_large} commands are too long for a message; their tasks cannot start");
             count("too_large", too_large);
@@ -29,7 +35,7 @@ pub(super) async fn run(client: Client, leader: u64, mut commands: mpsc::Receive
     }
 }
 
-async fn send(client: &Client, message: Outgoing) {
+pub(super) async fn send(client: &Client, message: Outgoing) {
     let subject = subject::node_commands(message.node);
     let payload = message.payload.into();
     let sent = match message.trace {

@@ -12,6 +12,7 @@ mod calls;
 mod commands;
 mod decode;
 mod events;
+mod greet;
 mod room;
 mod service;
 mod split;

@@ -16,15 +16,17 @@ use super::{
     answers::Answers,
     asks, beats,
     calls::{self, Calls, Handle},
-    commands, events,
+    commands, events, greet,
 };
-use crate::{engine, nodes::Nodes, objects::Objects, store::Store};
+use crate::{engine, lead::Lease, nodes::Nodes, objects::Objects, store::Store};
 
 /// What the bus serves with.
 #[derive(Debug)]
 pub struct Options {
     /// What messages lead to.
     pub engine: engine::Handle,
+    /// The right to answer and to command.
+    pub lease: Lease,
     /// Says which jobs have which input.
     pub store: Arc<dyn Store>,
     /// Presigns for nodes.
@@ -59,10 +61,9 @@ pub async fn connect(options: Connect) -> Result<(Service, Handle), NatsError> {
 impl Service {
     /// Serves until `shutdown`; what is being answered then is answered.
     pub async fn run(self, options: Options, shutdown: CancellationToken) {
-        let Options { engine, store, objects, nodes, core, commands } = options;
-        let leader = engine.leader();
+        let Options { engine, lease, store, objects, nodes, core, commands } = options;
         let access = Access::new(engine.clone(), store);
-        let answers = Answers::new(access, engine.clone(), objects, nodes, &core);
+        let answers = Answers::new(access, engine.clone(), lease.clone(), objects, nodes, &core);
         let loops = TaskTracker::new();
         let until = |work: futures::future::BoxFuture<'static, ()>| {
             let shutdown = shutdown.clone();
@@ -70,12 +71,13 @@ impl Service {
                 shutdown.run_until_cancelled(work).await;
             });
         };
+        until(Box::pin(greet::run(self.client.clone(), engine.clone(), lease.clone())));
         until(Box::pin(events::run(self.client.clone(), engine.clone())));
         until(Box::pin(beats::run(self.client.clone(), engine)));
         until(Box::pin(calls::run(self.client.clone(), self.calls)));
         loops.spawn(asks::run(self.client.clone(), answers, shutdown));
         // Ends with the engine, whose last round may have something to say.
-        loops.spawn(commands::run(self.client.clone(), leader, commands));
+        loops.spawn(commands::run(self.client.clone(), lease, commands));
         loops.close();
         loops.wait().await;
         if let Err(error) = self.client.flush().await {

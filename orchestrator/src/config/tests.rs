@@ -51,6 +51,8 @@ fn timing_is_taken_within_its_bounds_alone() {
         ("beat_every = \"20s\"", "timing.beat_every"),
         ("suspect_after = \"1s\"", "timing.suspect_after"),
         ("startup_grace = \"2h\"", "timing.startup_grace"),
+        ("lead_ttl = \"1s\"", "timing.lead_ttl"),
+        ("lead_ttl = \"61s\"", "timing.lead_ttl"),
     ] {
         let problem = timing(line).unwrap_err();
         assert_eq!(
@@ -88,6 +90,9 @@ fn urls_name_a_host_and_no_password_and_a_password_is_never_repeated() {
     assert_eq!(refused("sqlite:///var/lib/mesh/mesh.db", "mysql://h/d"), config("database"));
     assert_eq!(refused("sqlite:///var/lib/mesh/mesh.db", "sqlite:mesh.db"), config("database"));
     assert_eq!(refused("bucket = \"deskmesh\"", "bucket = \"\""), config("objects.bucket"));
+    let listen = "listen = \"127.0.0.1:7700\"";
+    let public = format!("{listen}\npublic_url = \"mesh.lan:7700\"");
+    assert_eq!(refused(listen, &public), config("public_url"));
 
     let text = GOOD.replace("sqlite:///var/lib/mesh/mesh.db", "postgres://u:hunter2@h/d");
     let problem = read(&text).unwrap_err();

@@ -206,7 +206,7 @@ impl Handle {
 }
 
 fn stopping() -> Problem {
-    Problem::new(ErrorCode::Unreachable, "the orchestrator is stopping")
+    Problem::new(ErrorCode::NotLeader, "this orchestrator stopped leading meanwhile")
         .hint("it is unknown whether this was done; ask again with the same idempotency key")
 }
 

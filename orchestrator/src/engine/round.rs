@@ -179,9 +179,25 @@ fn note(rejected: &Rejected) {
 /// The database did not answer a question: nothing has been done.
 pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable { .. } | StoreError::NotLeader { .. } => nothing_accepted(),
+        StoreError::Unavailable { .. } => nothing_accepted(),
+        StoreError::NotLeader { .. } => not_leader(),
         StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
     }
+}
+
+/// For requests whose commit failed.
+pub(super) fn commit_failed(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable { .. } => outcome_unknown(),
+        StoreError::NotLeader { .. } => not_leader(),
+        StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
+    }
+}
+
+/// For requests that came to a leader which had been replaced: its fence let nothing through.
+fn not_leader() -> Problem {
+    Problem::new(ErrorCode::NotLeader, "another orchestrator leads by now; nothing was accepted")
+        .hint("send it again; it is safe with the same idempotency key")
 }
 
 /// For requests that come while the database is out of reach.
@@ -191,7 +207,7 @@ pub(super) fn nothing_accepted() -> Problem {
 }
 
 /// For requests whose commit's outcome is unknown.
-pub(super) fn outcome_unknown() -> Problem {
+fn outcome_unknown() -> Problem {
     Problem::new(
         ErrorCode::StoreDown,
         "the database did not confirm; it is unknown whether this was accepted",

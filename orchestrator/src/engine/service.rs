@@ -49,6 +49,12 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Another orchestrator leads.
+    pub const fn is_fenced(&self) -> bool {
+        let Self::Store(error) = self;
+        matches!(error, StoreError::NotLeader { .. })
+    }
+
     /// As told to an operator.
     pub fn problem(&self) -> Problem {
         let Self::Store(error) = self;
@@ -214,7 +220,7 @@ impl Service {
                 }
                 Err(error) => {
                     for (reply, _) in answers {
-                        answer(reply, Err(round::outcome_unknown()));
+                        answer(reply, Err(round::commit_failed(&error)));
                     }
                     return Err(error);
                 }

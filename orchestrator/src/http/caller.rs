@@ -68,7 +68,7 @@ impl<N: Need> FromRequestParts<Api> for Caller<N> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let who = authenticate(&parts.headers, api).await?;
+        let who = authenticate(&parts.headers, &api.tokens).await?;
         if who.scope < N::SCOPE {
             return Err(ApiError::new(
                 ErrorCode::Forbidden,
@@ -80,9 +80,12 @@ impl<N: Need> FromRequestParts<Api> for Caller<N> {
 }
 
 /// Finds out who asks.
-pub(super) async fn authenticate(headers: &HeaderMap, api: &Api) -> Result<auth::Caller, ApiError> {
+pub(super) async fn authenticate(
+    headers: &HeaderMap,
+    tokens: &auth::Tokens,
+) -> Result<auth::Caller, ApiError> {
     let secret = bearer(headers).ok_or_else(unauthenticated)?;
-    api.tokens.caller(secret).await?.ok_or_else(unauthenticated)
+    tokens.caller(secret).await?.ok_or_else(unauthenticated)
 }
 
 /// The one `Authorization: Bearer …`; two of them are as good as none.

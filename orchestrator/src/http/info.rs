@@ -42,6 +42,7 @@ async fn info(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<ServerI
     Ok(Json(ServerInfo {
         version: env!("CARGO_PKG_VERSION").into(),
         leader: app.engine.leader(),
+        leader_url: app.url.to_string(),
         now: app.clock.now(),
         store: app.store.kind().into(),
         store_ok,

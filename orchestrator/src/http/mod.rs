@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod created;
 mod events;
+mod front;
 mod guard;
 mod health;
 mod info;
@@ -26,6 +27,7 @@ mod params;
 mod problem;
 mod serve;
 mod sse;
+mod standby;
 mod stored_log;
 mod strict_json;
 mod tasks;
@@ -43,6 +45,7 @@ use crate::{
     auth::{JoinLimit, Tokens},
 };
 
+pub use front::{FrontOptions, front};
 pub use problem::ProblemDetails;
 pub use serve::{Serving, Shutdown, serve};
 
@@ -56,12 +59,12 @@ pub(crate) struct Api {
     pub(crate) stored_logs: stored_log::StoredLogs,
 }
 
-/// Everything that the API serves. [`serve()`] listens for it.
+/// Everything that the API of a leader serves.
 pub fn router(state: AppState) -> Router {
     let (routes, document) = openapi::documented(routes());
     let stored_logs = stored_log::StoredLogs::new(state.objects.clone(), &state.config.objects);
     let api = Api {
-        tokens: Tokens::new(state.store.clone()),
+        tokens: Tokens::new(state.store.clone(), state.engine.leader()),
         limits: limits::Limits::default(),
         join_limit: Arc::default(),
         stored_logs,

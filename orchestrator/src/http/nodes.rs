@@ -123,7 +123,8 @@ async fn make_code(
     }
     let code = ids::secret(CODE_PREFIX);
     let expires_at = api.app.clock.now() + ttl;
-    api.app.store.insert_join_code(ids::sha256(code.as_bytes()), expires_at).await?;
+    let (leader, code_hash) = (api.app.engine.leader(), ids::sha256(code.as_bytes()));
+    api.app.store.insert_join_code(leader, code_hash, expires_at).await?;
     caller.audit("make_join_code", &format_args!("until {expires_at}"));
     // A machine that does not trust our authority yet knows it by the fingerprint in the code.
     let code = match super::info::authority_pem(&api).await?.and_then(|pem| fingerprint(&pem)) {
@@ -153,8 +154,8 @@ async fn join(
     })?;
     api.app.nodes.check_join(&request.name, &request.public_key)?;
     // One statement whatever the code is, so that its time tells nothing.
-    let hash = ids::sha256(request.code.as_bytes());
-    if !api.app.store.use_join_code(hash, api.app.clock.now()).await? {
+    let (leader, hash) = (api.app.engine.leader(), ids::sha256(request.code.as_bytes()));
+    if !api.app.store.use_join_code(leader, hash, api.app.clock.now()).await? {
         tracing::warn!(target: "mesh_audit", act = "join", "A join code was refused");
         let detail = "the join code is wrong, used or expired";
         return Err(Problem::new(ErrorCode::JoinToken, detail)
@@ -176,7 +177,8 @@ async fn join(
 /// for it. The old expiry went with the code's row, so there is time for another try and no more.
 async fn put_back(api: &Api, code_hash: [u8; 32]) {
     let expires_at = api.app.clock.now() + CODE_TTL_AGAIN;
-    if let Err(error) = api.app.store.insert_join_code(code_hash, expires_at).await {
+    let leader = api.app.engine.leader();
+    if let Err(error) = api.app.store.insert_join_code(leader, code_hash, expires_at).await {
         tracing::warn!("A join failed and its code could not be put back: {error}");
     }
 }

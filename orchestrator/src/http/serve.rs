@@ -36,6 +36,11 @@ pub struct Serving {
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
+    /// Ends when the token does, which may be before the server stops.
+    pub(super) const fn with(token: CancellationToken) -> Self {
+        Self(token)
+    }
+
     /// Returns once the server stops.
     pub(super) async fn wait(&self) {
         self.0.cancelled().await;

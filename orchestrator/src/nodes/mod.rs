@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::engine;
+use crate::{engine, lead::Lease};
 
 /// How long a node's credential holds; its agent renews it in time.
 const CREDENTIAL_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -38,6 +38,8 @@ const REVOKE_WAIT_MAX: Duration = Duration::from_secs(4);
 pub struct Options {
     /// Where nodes are kept.
     pub engine: engine::Handle,
+    /// The right to push: the broker takes what comes last, be it older.
+    pub lease: Lease,
     /// What signs credentials.
     pub keys: ClusterKeys,
     /// A connection to the system account.
@@ -159,6 +161,9 @@ impl Nodes {
         let options = &self.0.options;
         let revocations = revocations(&options.engine.node_statuses().await?);
         let account = options.keys.account_jwt(&revocations);
+        if !options.lease.holds() {
+            return Err(Problem::new(ErrorCode::NotLeader, "the lead was lost meanwhile"));
+        }
         push_account(&options.system, &account).await.map_err(Problem::from)
     }
 }

@@ -1,7 +1,8 @@
 //! The system of record: SQLite or PostgreSQL behind one interface.
 //!
-//! Writing goes through [`Store::commit`] alone (one transaction per round of the engine, fenced by the
-//! leader's epoch); tokens and join codes are rows of their own. Reading never goes through the engine.
+//! Writing goes through [`Store::commit`] (one transaction per round of the engine); tokens and join codes
+//! are rows of their own. Every transaction that writes is fenced by the leader's epoch. Reading never goes
+//! through the engine.
 //! Both stores pass one conformance suite, `orchestrator/tests/store_conformance.rs`.
 
 mod batch;
@@ -15,6 +16,8 @@ mod sqlite;
 pub use open::open;
 pub use postgres::PgStore;
 pub use sqlite::SqliteStore;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mesh_core::{Change, Existing, JobRecord, Snapshot, TaskRecord};
@@ -108,15 +111,54 @@ pub struct TokenRow {
     pub expires_at: Timestamp,
 }
 
+/// An orchestrator's wish to lead.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Tells this orchestrator from all others, over restarts of it.
+    pub holder: &'a str,
+    /// Where others find its API.
+    pub url: &'a str,
+    /// How long the lead lasts without a renewal.
+    pub ttl: Duration,
+    /// Takes over a lease of the same holder that still runs: the process that took it is known to be gone.
+    pub follows_itself: bool,
+}
+
+/// Who leads, as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// The last leader's epoch; 0 when there was none.
+    pub leader: u64,
+    /// Its name for itself.
+    pub holder: String,
+    /// Where its API is found.
+    pub url: String,
+    /// How long its lease still runs; zero when anybody may take the lead.
+    pub left: Duration,
+}
+
 /// What the database is asked for and told. Every method is one transaction.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// `sqlite` or `postgres`.
     fn kind(&self) -> &'static str;
 
-    /// Takes the lead: the next leader's epoch, larger than any before. Older leaders are refused from
-    /// now on.
+    /// Takes the lead from whoever has it, without a lease, as who knows to be alone may: the next leader's
+    /// epoch, larger than any before. Older leaders are refused from now on.
     async fn take_lead(&self) -> Result<u64, StoreError>;
+
+    /// Takes the lead for a while, unless somebody else holds it: the next leader's epoch, larger than any
+    /// before, or `None`. Older leaders are refused from now on.
+    async fn claim_lead(&self, claim: &Claim<'_>) -> Result<Option<u64>, StoreError>;
+
+    /// Holds the lead for `ttl` from now on, [`StoreError::NotLeader`] when another one has it.
+    async fn renew_lead(&self, leader: u64, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Gives up the lead: anybody may claim it at once. Does nothing when another one has it.
+    async fn release_lead(&self, leader: u64) -> Result<(), StoreError>;
+
+    /// Who leads.
+    async fn lead(&self) -> Result<Lead, StoreError>;
 
     /// All that is live, and the position in the stream.
     async fn load(&self) -> Result<(Snapshot, u64), StoreError>;
@@ -164,7 +206,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn last_epoch(&self, job: JobId, task: u32) -> Result<Option<Epoch>, StoreError>;
 
     /// Keeps a token.
-    async fn insert_token(&self, token: &TokenRow) -> Result<(), StoreError>;
+    async fn insert_token(&self, leader: u64, token: &TokenRow) -> Result<(), StoreError>;
 
     /// The token with this hash, expired ones included.
     async fn token_by_hash(&self, secret_hash: [u8; 32]) -> Result<Option<TokenRow>, StoreError>;
@@ -173,17 +215,23 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
 
     /// Forgets a token; false when it was not there.
-    async fn delete_token(&self, token: TokenId) -> Result<bool, StoreError>;
+    async fn delete_token(&self, leader: u64, token: TokenId) -> Result<bool, StoreError>;
 
     /// Keeps a join code's hash.
     async fn insert_join_code(
         &self,
+        leader: u64,
         code_hash: [u8; 32],
         expires_at: Timestamp,
     ) -> Result<(), StoreError>;
 
     /// Uses a join code up: true exactly once, and only before it expires.
-    async fn use_join_code(&self, code_hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError>;
+    async fn use_join_code(
+        &self,
+        leader: u64,
+        code_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Answers when the database does.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -21,13 +21,13 @@ const CONNECTIONS_MAX: u32 = 6;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of each session. A commit must be on disk whatever the server's default is; neither a lost
-/// orchestrator nor a lock may hold up the leader for long; and a plan that was made when the tables were
-/// empty must not be kept for ever.
+/// orchestrator nor a lock may hold up the leader for long, and one that is frozen within a transaction not
+/// for longer than its lease; and a plan that was made when the tables were empty must not be kept for ever.
 const SESSION: [(&str, &str); 5] = [
     ("synchronous_commit", "on"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
-    ("idle_in_transaction_session_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "5s"),
     ("plan_cache_mode", "force_custom_plan"),
 ];
 
@@ -72,7 +72,11 @@ impl Driver for PgDatabase {
 
     async fn read(&self, doing: &'static str) -> Result<Self::Transaction, StoreError> {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        self.pool.begin_with(begin).await.map_err(failed(doing))
+        let mut tx = self.pool.begin_with(begin).await.map_err(failed(doing))?;
+        // It holds nobody up, and what is loaded may take a while to be understood.
+        let patient = "SET LOCAL idle_in_transaction_session_timeout = '5min'";
+        sqlx::query(patient).execute(&mut *tx).await.map_err(failed(doing))?;
+        Ok(tx)
     }
 
     async fn fetch<T: Record>(&self, mut query: Query) -> Result<Vec<T>, StoreError> {

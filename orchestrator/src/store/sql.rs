@@ -59,6 +59,11 @@ impl Query {
         Self { doing, text: Text::Common(text.into()), args: Vec::new() }
     }
 
+    /// A text of its own for each dialect.
+    pub(super) fn either(doing: &'static str, text: Dialects) -> Self {
+        Self { doing, text: Text::Dialects(text), args: Vec::new() }
+    }
+
     /// Over the rows of a JSON array, which becomes `$1`.
     pub(super) fn over(doing: &'static str, text: Dialects, rows: String) -> Self {
         Self { doing, text: Text::Dialects(text), args: vec![Arg::Text(Some(rows))] }

@@ -1,5 +1,7 @@
 //! The store over either database: which transaction runs which statements.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use mesh_core::{Existing, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
@@ -10,9 +12,9 @@ use mesh_schemas::{
 use sqlx::FromRow;
 
 use super::{
-    Committed, EventFilter, JobFilter, Round, Store, StoreError, TokenRow,
+    Claim, Committed, EventFilter, JobFilter, Lead, Round, Store, StoreError, TokenRow,
     batch::Batch,
-    rows::{attempt, event, job, join_code, meta, node, task, token},
+    rows::{attempt, event, job, join_code, lead, meta, node, task, token},
     sql::{Driver, Query, Transaction},
 };
 
@@ -61,6 +63,33 @@ impl<D: Driver> Store for SqlStore<D> {
         let leader = meta::take_lead(&mut tx).await?;
         tx.commit(doing).await?;
         Ok(leader)
+    }
+
+    async fn claim_lead(&self, claim: &Claim<'_>) -> Result<Option<u64>, StoreError> {
+        let doing = "taking the lead";
+        let mut tx = self.db.write(doing).await?;
+        let leader = lead::claim(&mut tx, claim).await?;
+        tx.commit(doing).await?;
+        Ok(leader)
+    }
+
+    async fn renew_lead(&self, leader: u64, ttl: Duration) -> Result<(), StoreError> {
+        let doing = "renewing the lead";
+        let mut tx = self.db.write(doing).await?;
+        let mine = lead::renew(&mut tx, leader, ttl).await?;
+        tx.commit(doing).await?;
+        if mine { Ok(()) } else { Err(StoreError::NotLeader { mine: leader }) }
+    }
+
+    async fn release_lead(&self, leader: u64) -> Result<(), StoreError> {
+        let doing = "giving up the lead";
+        let mut tx = self.db.write(doing).await?;
+        lead::release(&mut tx, leader).await?;
+        tx.commit(doing).await
+    }
+
+    async fn lead(&self) -> Result<Lead, StoreError> {
+        lead::look(&self.db).await
     }
 
     async fn load(&self) -> Result<(Snapshot, u64), StoreError> {
@@ -138,9 +167,10 @@ impl<D: Driver> Store for SqlStore<D> {
         task::last_epoch(&self.db, job, task).await
     }
 
-    async fn insert_token(&self, token: &TokenRow) -> Result<(), StoreError> {
+    async fn insert_token(&self, leader: u64, token: &TokenRow) -> Result<(), StoreError> {
         let doing = "keeping a token";
         let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
         token::insert(&mut tx, token).await?;
         tx.commit(doing).await
     }
@@ -153,9 +183,10 @@ impl<D: Driver> Store for SqlStore<D> {
         token::all(&self.db).await
     }
 
-    async fn delete_token(&self, token: TokenId) -> Result<bool, StoreError> {
+    async fn delete_token(&self, leader: u64, token: TokenId) -> Result<bool, StoreError> {
         let doing = "deleting a token";
         let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
         let deleted = token::delete(&mut tx, token).await?;
         tx.commit(doing).await?;
         Ok(deleted)
@@ -163,18 +194,26 @@ impl<D: Driver> Store for SqlStore<D> {
 
     async fn insert_join_code(
         &self,
+        leader: u64,
         code_hash: [u8; 32],
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let doing = "keeping a join code";
         let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
         join_code::insert(&mut tx, code_hash, expires_at).await?;
         tx.commit(doing).await
     }
 
-    async fn use_join_code(&self, code_hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+    async fn use_join_code(
+        &self,
+        leader: u64,
+        code_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let doing = "using a join code";
         let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
         let used = join_code::use_up(&mut tx, code_hash, now).await?;
         tx.commit(doing).await?;
         Ok(used)

@@ -1,6 +1,6 @@
 //! An orchestrator in this process, on real servers.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use mesh_core::Reply;
 use mesh_fabric::ids;
@@ -36,7 +36,7 @@ impl Cluster {
     async fn on(nats: NatsServer, dir: TempDir) -> Self {
         let config = Config::load(Some(&dir.path().join("orchestrator.toml"))).unwrap();
         let app = App::start(config).await.unwrap();
-        let (state, shutdown) = (app.state.clone(), CancellationToken::new());
+        let (state, shutdown) = (app.state().unwrap(), CancellationToken::new());
         let running = TaskTracker::new().spawn(app.run(shutdown.clone()));
         Self { nats, state, running, shutdown, dir }
     }
@@ -47,6 +47,10 @@ impl Cluster {
         self.running.await.unwrap().unwrap();
         drop(self.state);
         Self::on(self.nats, self.dir).await
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("orchestrator.toml")
     }
 
     pub(crate) fn database(&self) -> String {

@@ -15,5 +15,6 @@ mod cluster;
 mod fake_node;
 mod faults;
 mod footprint;
+mod lead;
 mod life;
 mod strangers;

@@ -66,7 +66,7 @@ impl Server {
         });
         let config: Config = serde_json::from_value(config).unwrap();
         let app = App::start(config).await.unwrap();
-        let (state, address) = (app.state.clone(), app.address);
+        let (state, address) = (app.state().unwrap(), app.address);
         // It would stop when dropped half-way; it runs until the test's runtime ends.
         std::mem::forget(app);
         let server = Self { state, address, admin, _dir: dir };

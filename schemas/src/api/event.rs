@@ -77,6 +77,9 @@ pub struct ServerInfo {
     pub version: String,
     /// The leader's own epoch.
     pub leader: u64,
+    /// Where the leader's API is found; empty from servers that do not say.
+    #[serde(default)]
+    pub leader_url: String,
     /// By its clock.
     pub now: Timestamp,
     /// Which database.

@@ -8,7 +8,8 @@ use crate::store::{
     sql::{Query, Transaction},
 };
 
-const TAKE_LEAD: &str = "UPDATE meta SET leader = leader + 1 RETURNING leader";
+const TAKE_LEAD: &str = "UPDATE meta SET leader = leader + 1, lead_until = 0, lead_holder = '', \
+    lead_url = '' RETURNING leader";
 
 const FENCE: &str = "UPDATE meta SET event_seq = event_seq + $1, position = COALESCE($2, position) \
     WHERE leader = $3 RETURNING event_seq";

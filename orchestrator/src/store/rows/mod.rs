@@ -5,6 +5,7 @@ pub(super) mod event;
 pub(super) mod job;
 pub(super) mod join_code;
 pub(super) mod json;
+pub(super) mod lead;
 pub(super) mod meta;
 pub(super) mod node;
 pub(super) mod task;
