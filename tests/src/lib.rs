@@ -16,6 +16,7 @@ pub mod mesh;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod standby;
 pub mod tmp;
 pub mod tools;
 pub mod wait;

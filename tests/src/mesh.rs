@@ -18,7 +18,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use crate::{bins, http::Http, process::Process, tmp, wait::wait_for};
+use crate::{
+    bins,
+    http::Http,
+    process::{Frozen, Process},
+    tmp,
+    wait::wait_for,
+};
 
 /// Longest wait for a mesh to be ready: three parts and their nodes, on a busy machine.
 const READY_WAIT: Duration = Duration::from_secs(90);
@@ -96,6 +102,17 @@ impl Mesh {
     /// The API with the administrator's token.
     pub const fn http(&self) -> &Http {
         &self.http
+    }
+
+    /// Talks to another orchestrator of the same cluster from now on.
+    pub fn talk_to(&mut self, server: &str, http: &Http) {
+        server.clone_into(&mut self.server);
+        self.http = http.clone();
+    }
+
+    /// Keeps `mesh up` from starting parts again that die, until the value is dropped.
+    pub fn frozen_minder(&self) -> Frozen {
+        Frozen::new(self.up.pid())
     }
 
     /// The `mesh` command, pointed at this mesh.

@@ -87,6 +87,29 @@ impl Drop for Process {
     }
 }
 
+/// A process that is stopped in mid-instruction (SIGSTOP) until this value is dropped.
+#[derive(Debug)]
+pub struct Frozen(Pid);
+
+impl Frozen {
+    /// Freezes it.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn new(pid: u32) -> Self {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // It may have been killed meanwhile.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
