@@ -43,6 +43,8 @@ conformance! {
         a_lead_is_had_by_one_until_its_lease_ends,
         of_many_that_claim_at_once_one_leads,
         a_lead_that_is_renewed_does_not_end,
+        a_leader_that_renews_leads_on,
+        a_leader_that_cannot_renew_knows_before_anybody_else_leads,
         a_released_lead_is_free_at_once,
         only_who_knows_its_process_gone_follows_itself,
         a_leader_that_was_replaced_writes_nothing_at_all;

@@ -22,6 +22,8 @@ use failover_kit::{Duo, turn};
 const FAILOVER_MAX: Duration = Duration::from_secs(10);
 /// And when it was told to stop.
 const HANDOVER_MAX: Duration = Duration::from_secs(2);
+/// `timing.lead_ttl` when it is not set.
+const LEASE: Duration = Duration::from_secs(6);
 /// How long the leader is frozen.
 const FROZEN_FOR: Duration = Duration::from_secs(20);
 /// Longest wait for anything that has no bound of its own here.
@@ -89,9 +91,12 @@ async fn a_frozen_leader_wakes_up_as_standby_and_nothing_of_it_is_taken() {
     })
     .await;
     println!("failover, leader woken (SIGCONT): it stands by after {:.2?}", woken.elapsed());
-    let refused = asked.await.unwrap();
-    assert_eq!(refused.len(), ASKED_WHILE_FROZEN);
-    for (status, code) in &refused {
+    // Connections that were open before may be closed for their silence; the others are answered.
+    let asked = asked.await.unwrap();
+    let refused: Vec<&(u16, String)> = asked.iter().flatten().collect();
+    println!("  {} of {} submits to the frozen one were refused by it", refused.len(), asked.len());
+    assert!(!refused.is_empty());
+    for (status, code) in refused {
         let not_leading = matches!(code.as_str(), "E_STANDBY" | "E_NOT_LEADER");
         assert!(*status == 503 && not_leading, "{status} {code}");
     }
@@ -133,7 +138,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standby_touches_nothing_and_says_who_leads() {
+async fn a_standby_touches_nothing_and_says_who_leads_also_when_that_one_starts_again() {
     let _turn = turn().await;
     let duo = Duo::start().await;
     duo.watch_writers().await;
@@ -149,4 +154,18 @@ async fn a_standby_touches_nothing_and_says_who_leads() {
     assert_eq!(epochs.0, epochs.1);
     let writers = duo.writers().await;
     assert!(writers.first > 0 && writers.standby == 0, "{writers:?}");
+
+    let epoch = duo.first_metric("mesh_leader_epoch").await;
+    let killed = Instant::now();
+    kill_pid(duo.mesh.pids()["orchestrator"]);
+    wait_for(LONG, "the killed one leads again", async || {
+        let (status, body) = duo.mesh.http().get("/api/v1/info").await.ok()?;
+        (status.is_success() && body["leader"].as_u64() == Some(epoch + 1)).then_some(())
+    })
+    .await;
+    let back = killed.elapsed();
+    println!("restart, leader killed (-9) and started again: it leads after {back:.2?}");
+    assert!(back < LEASE, "it waited for its own lease: {back:?}");
+    assert_eq!(duo.standby_metric("mesh_leader").await, 0);
+    assert_eq!(duo.writers().await.standby, 0);
 }

@@ -69,12 +69,39 @@ impl Database {
         }
     }
 
+    /// A transaction that holds the row that fences, as that of a leader which is frozen in mid-round.
+    pub(crate) async fn hold(&self) -> Held {
+        let take = "UPDATE meta SET leader = leader";
+        match self {
+            Self::Sqlite { .. } => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                sqlx::query(take).execute(&mut connection).await.unwrap();
+                Held::Sqlite { _connection: connection }
+            }
+            Self::Postgres { url, password } => {
+                let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+                let mut connection: PgConnection =
+                    options.password(password).connect().await.unwrap();
+                sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
+                sqlx::query(take).execute(&mut connection).await.unwrap();
+                Held::Postgres { _connection: connection }
+            }
+        }
+    }
+
     fn url(&self) -> String {
         match self {
             Self::Sqlite { dir } => format!("sqlite://{}", dir.path().join("mesh.db").display()),
             Self::Postgres { url, .. } => url.clone(),
         }
     }
+}
+
+/// See [`Database::hold`]; ends with the value.
+pub(crate) enum Held {
+    Sqlite { _connection: SqliteConnection },
+    Postgres { _connection: PgConnection },
 }
 
 /// A store and the lead in it.

@@ -1,9 +1,12 @@
 //! The lead: held for a while, by the database's clock, by one at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mesh_core::Change;
-use mesh_orchestrator::store::{Claim, Store, StoreError, TokenRow};
+use mesh_orchestrator::{
+    lead::{Lease, Lost, keep},
+    store::{Claim, Store, StoreError, TokenRow},
+};
 use mesh_schemas::{
     TokenId,
     api::{EventKind, Scope},
@@ -18,6 +21,8 @@ use super::{
 
 /// Longer than a test takes.
 const LONG: Duration = Duration::from_secs(600);
+/// Renewed in time also on a busy machine.
+const BRIEF: Duration = Duration::from_secs(3);
 /// Shorter than a test waits.
 const SHORT: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(20);
@@ -83,6 +88,33 @@ pub(crate) async fn a_lead_that_is_renewed_does_not_end(database: Database) {
     // A lease that is over and that nobody has taken is still its holder's.
     one.renew_lead(leader, Duration::ZERO).await.unwrap();
     one.renew_lead(leader, LONG).await.unwrap();
+    assert_eq!(claim(&*other, by("other", LONG)).await, None);
+}
+
+pub(crate) async fn a_leader_that_cannot_renew_knows_before_anybody_else_leads(database: Database) {
+    let (one, other) = (database.open().await, database.open().await);
+    let asked = Instant::now();
+    let leader = claim(&*one, by("one", BRIEF)).await.unwrap();
+    let lease = Lease::new(leader, asked, BRIEF);
+    let held = database.hold().await;
+    assert_eq!(keep(&*one, &lease, BRIEF).await, Lost::Expired);
+    assert!(!lease.holds());
+    assert!(asked.elapsed() < BRIEF + SOON / 2, "{:?}", asked.elapsed());
+    drop(held);
+
+    let elect = async || claim(&*other, by("other", LONG)).await;
+    wait_for(SOON, "the lease to end", elect).await;
+    let lease = Lease::new(leader, Instant::now(), LONG);
+    assert_eq!(keep(&*one, &lease, LONG).await, Lost::Taken);
+}
+
+pub(crate) async fn a_leader_that_renews_leads_on(database: Database) {
+    let (one, other) = (database.open().await, database.open().await);
+    let asked = Instant::now();
+    let leader = claim(&*one, by("one", BRIEF)).await.unwrap();
+    let lease = Lease::new(leader, asked, BRIEF);
+    let kept = tokio::time::timeout(2 * BRIEF, keep(&*one, &lease, BRIEF)).await;
+    assert!(kept.is_err() && lease.holds(), "{kept:?}");
     assert_eq!(claim(&*other, by("other", LONG)).await, None);
 }
 

@@ -23,7 +23,10 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, postgres::PgConnectOptions,
 };
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use submitter::Submitter;
@@ -117,18 +120,16 @@ impl Duo {
         self.mesh.talk_to(self.standby.server(), self.standby.http());
     }
 
-    /// Submits to the first orchestrator and waits as long as it takes for the statuses and codes.
-    pub(crate) fn ask_the_first(
-        &self,
-        count: usize,
-    ) -> tokio::task::JoinHandle<Vec<(u16, String)>> {
+    /// Submits to the first orchestrator, and waits as long as it takes for statuses and codes; `None` for a
+    /// connection that it closed without an answer.
+    pub(crate) fn ask_the_first(&self, count: usize) -> JoinHandle<Vec<Option<(u16, String)>>> {
         let http = self.first.clone();
         TaskTracker::new().spawn(async move {
             let asks = (0..count).map(async |_| {
                 let request = http.request(Method::POST, "/api/v1/jobs");
-                let answer = Http::answer(request.json(&JobSpec::new(["true"]))).await;
-                let (status, body) = answer.unwrap();
-                (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
+                let (status, body) =
+                    Http::answer(request.json(&JobSpec::new(["true"]))).await.ok()?;
+                Some((status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned()))
             });
             futures::future::join_all(asks).await
         })
