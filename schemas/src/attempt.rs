@@ -97,7 +97,9 @@ macro_rules! words {
             type Err = $crate::attempt::UnknownWord;
 
             fn from_str(text: &str) -> Result<Self, $crate::attempt::UnknownWord> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or($crate::attempt::UnknownWord)
+                const ALLOWED: &str = concat!($(" ", $text),*);
+                let unknown = $crate::attempt::UnknownWord { allowed: ALLOWED };
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(unknown)
             }
         }
     };
@@ -106,8 +108,11 @@ pub(crate) use words;
 
 /// The text is none of the words of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the known words")]
-pub struct UnknownWord;
+#[error("allowed are{allowed}")]
+pub struct UnknownWord {
+    /// The words that would have been taken, each after a space.
+    pub(crate) allowed: &'static str,
+}
 
 words! {
     /// Where a task is. The last four are ends: a task reaches one of them once and stays.
@@ -230,5 +235,11 @@ mod tests {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
             assert_eq!(state.as_str().parse(), Ok(*state));
         }
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_told_those_that_are() {
+        let unknown = "done".parse::<JobState>().unwrap_err().to_string();
+        assert_eq!(unknown, "allowed are queued running succeeded failed cancelled quarantined");
     }
 }

@@ -108,6 +108,8 @@ error_codes! {
     Config = "E_CONFIG", 400, 2;
     /// A program or version that is missing.
     MissingTool = "E_MISSING_TOOL", 500, 2;
+    /// A file of the user's own, or standard output, could not be read or written.
+    File = "E_FILE", 400, 3;
     /// A file of this machine could not be read or written.
     Io = "E_IO", 500, 7;
     /// A fault of ours.

@@ -51,6 +51,8 @@ pub struct JobSpec {
     pub project: String,
     /// The program and its arguments; not a shell line. Each task also gets `MESH_TASK_INDEX` and,
     /// in an array over items, `MESH_ITEM`.
+    #[serde(deserialize_with = "read::command")]
+    #[schemars(with = "Vec<String>")]
     pub command: Vec<String>,
     /// Variables added to the clean environment of each task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     artifact_path::ArtifactPath,
     error::{ErrorCode, Problem},
-    quantity::Span,
+    quantity::{Cpu, Span},
     text::{check_label, check_name, shown},
 };
 
@@ -172,7 +172,13 @@ pub(crate) fn check_idempotency_key(key: &str) -> Result<(), Problem> {
 
 impl Resources {
     fn check(&self) -> Result<(), Problem> {
-        bounded("resources.cpu (in thousandths)", i64::from(self.cpu.0), 1, 1_024_000)?;
+        let (least, most) = (Cpu(1), Cpu(1_024_000));
+        if !(least..=most).contains(&self.cpu) {
+            return Err(Problem::invalid(
+                "resources.cpu",
+                format!("resources.cpu is {}; allowed are {least} to {most} processors", self.cpu),
+            ));
+        }
         bounded("resources.gpu", i64::from(self.gpu), 0, 1_024)?;
         bounded_len("resources.pools", self.pools.len(), 0, 32)?;
         for (pool, units) in &self.pools {
@@ -229,8 +235,7 @@ fn bounded(field: &str, got: i64, least: i64, most: i64) -> Result<(), Problem> 
     if (least..=most).contains(&got) {
         return Ok(());
     }
-    let name = field.split(' ').next().unwrap_or(field);
-    Err(Problem::invalid(name, format!("{field} is {got}; allowed is {least} to {most}")))
+    Err(Problem::invalid(field, format!("{field} is {got}; allowed is {least} to {most}")))
 }
 
 fn bounded_len(field: &str, got: usize, least: usize, most: usize) -> Result<(), Problem> {
@@ -294,6 +299,14 @@ mod tests {
             refused(|s| s.outputs.push("/etc/*".into())),
             (ErrorCode::PathEscape, "outputs".into())
         );
+    }
+
+    #[test]
+    fn processors_are_spoken_of_as_people_write_them() {
+        let mut spec = JobSpec::new(["true"]);
+        spec.resources.cpu.0 = 0;
+        let detail = spec.check().unwrap_err().detail;
+        assert_eq!(detail, "resources.cpu is 0; allowed are 0.001 to 1024 processors");
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! From bytes to a spec, under limits of size and depth.
 
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
 use serde_saphyr::options;
 
 use super::{JobSpec, SPEC_BYTES_MAX};
@@ -8,6 +14,8 @@ use crate::{
     text::shown,
 };
 
+/// What is said of a command that is a line.
+const LINE_FOR_LIST: &str = "command is a list of the program and its arguments";
 /// Deepest nesting of a spec.
 const DEPTH_MAX: usize = 16;
 
@@ -33,10 +41,43 @@ impl JobSpec {
             )
             .hint("save the file as UTF-8 without a byte order mark")
         })?;
+        let says_nothing = |line: &str| line.is_empty() || line == "---" || line.starts_with('#');
+        if text.lines().map(str::trim).all(says_nothing) {
+            return Err(Problem::new(ErrorCode::Syntax, "the job spec is empty")
+                .hint("it needs at least a command, such as command: [echo, hello]"));
+        }
         let first = text.trim_start().chars().next();
         let spec = if first == Some('{') { from_json(text)? } else { from_yaml(text)? };
         spec.check()?;
         Ok(spec)
+    }
+}
+
+/// Reads the field `command`, and tells whoever wrote a line instead of a list how to write it.
+pub(super) fn command<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Error> {
+    // Not `deserialize_seq`: JSON's reader would refuse a line before it could be seen.
+    reader.deserialize_any(Words)
+}
+
+struct Words;
+
+impl<'de> Visitor<'de> for Words {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of the program and its arguments")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Vec<String>, A::Error> {
+        let mut command = Vec::new();
+        while let Some(word) = words.next_element()? {
+            command.push(word);
+        }
+        Ok(command)
+    }
+
+    fn visit_str<E: de::Error>(self, line: &str) -> Result<Vec<String>, E> {
+        Err(E::custom(format!("{LINE_FOR_LIST}, such as [sh, -c, {}]", shown(line))))
     }
 }
 
@@ -93,12 +134,23 @@ fn syntax(message: &str) -> Problem {
             format!("the job spec has no field {}", shown(field)),
         )
         .at(field.chars().take(64).collect::<String>())
-        .hint("`mesh submit --help` lists the fields");
+        .hint(allowed_fields(rest));
     }
     if ["depth", "recursion"].iter().any(|word| message.to_ascii_lowercase().contains(word)) {
         return too_deep();
     }
     Problem::new(ErrorCode::Syntax, format!("the job spec cannot be read: {one_line}"))
+}
+
+/// The fields that there are, as the readers list them: `expected one of a, b`.
+fn allowed_fields(rest: &str) -> String {
+    let list = rest.split("expected one of ").nth(1).unwrap_or_default();
+    let list = list.split(" at line").next().unwrap_or(list);
+    let names: Vec<&str> = list.split(", ").map(|name| name.trim_matches('`')).collect();
+    if list.is_empty() {
+        return "`mesh submit --help` lists the fields".into();
+    }
+    format!("allowed here: {}", names.join(" "))
 }
 
 #[cfg(test)]
@@ -119,6 +171,28 @@ mod tests {
         assert_eq!(yaml.task_range().count(), 10);
         let again = JobSpec::from_text(serde_json::to_string(&yaml).unwrap().as_bytes()).unwrap();
         assert_eq!(again, yaml);
+    }
+
+    #[test]
+    fn what_people_often_write_instead_gets_a_plain_answer() {
+        for text in ["command: echo hi\n", "{\"command\": \"echo hi\"}"] {
+            let problem = JobSpec::from_text(text.as_bytes()).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::Syntax);
+            let wanted = "arguments, such as [sh, -c, \"echo hi\"]";
+            assert!(problem.detail.contains(wanted), "{}", problem.detail);
+        }
+        for text in ["", " \n", "# nothing yet\n\n", "---\n"] {
+            let problem = JobSpec::from_text(text.as_bytes()).unwrap_err();
+            assert_eq!(problem.detail, "the job spec is empty", "{text:?}");
+        }
+        let problem = JobSpec::from_text(b"command: [a]\nretries: {oom: 1}\n").unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("oom"));
+        let hint = problem.hint.unwrap();
+        assert_eq!(hint, "allowed here: user_error out_of_memory timeout stalled lost");
+        let json = br#"{"command": ["a"], "retries": {"oom": 1}}"#;
+        assert_eq!(JobSpec::from_text(json).unwrap_err().hint.as_ref(), Some(&hint));
+        let numbers = JobSpec::from_text(b"command: [sleep, 7, yes]\n").unwrap();
+        assert_eq!(numbers.command, ["sleep", "7", "yes"]);
     }
 
     #[test]
