@@ -146,7 +146,7 @@ pub enum Rejected {
     #[error("{0} is not live")]
     JobNotLive(JobId),
     /// Nothing of the job can be tried again.
-    #[error("{0} has no ended task to try again")]
+    #[error("{0} has no failed, cancelled or quarantined task to try again")]
     NothingToRetry(JobId),
     /// Single tasks to be cancelled lie so late in an array that too many before them would need rows.
     #[error(

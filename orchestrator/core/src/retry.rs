@@ -62,7 +62,7 @@ impl Core {
             self.block_on_live_dependencies(id);
         }
         self.begin_queueing(now, id);
-        let detail = Some(format!("{waiting} tasks wait"));
+        let detail = Some(crate::why::waiting(waiting));
         let retried = job_event(now, EventKind::JobRetried, id);
         out.changes.push(Change::Event(EventRecord { detail, ..retried }));
         self.dirty.insert(id);

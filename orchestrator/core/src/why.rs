@@ -9,12 +9,43 @@ use mesh_schemas::{
 
 use crate::{Core, NodeSetting, amounts::Lack, class::Class, job::Job, node::Node};
 
+mod summary;
+
+pub(crate) use summary::waiting;
+
+/// How near a node that is too small is to be mended; between its owner's pause and a missing label.
+const TOO_SMALL_FIX: u8 = 4;
+
 /// What keeps a class off one node.
 struct Obstacle {
     reason: WaitReason,
     detail: String,
     /// What somebody could do about this one, and how near that is: smaller is nearer.
     fix: Option<(u8, String)>,
+}
+
+impl Obstacle {
+    /// How near the node is to running the class: smaller is nearer.
+    fn rank(&self) -> u8 {
+        const UNABLE: u8 = 10;
+        match (self.reason, &self.fix) {
+            (WaitReason::Ready, _) => 0,
+            (WaitReason::Busy, _) => 1,
+            (WaitReason::StartingUp, _) => 2,
+            (WaitReason::TooSmall, _) => TOO_SMALL_FIX + 3,
+            (
+                WaitReason::Labels
+                | WaitReason::Draining
+                | WaitReason::Paused
+                | WaitReason::NodeQuarantined
+                | WaitReason::Offline
+                | WaitReason::Revoked
+                | WaitReason::Dependencies
+                | WaitReason::NoNodes,
+                fix,
+            ) => fix.as_ref().map_or(UNABLE, |(far, _)| far + 3),
+        }
+    }
 }
 
 impl Core {
@@ -27,7 +58,8 @@ impl Core {
             |summary: String| Why { summary, waiting, reasons: Vec::new(), nearest_fix: None };
         if waiting == 0 {
             let held = job.counts.leased + job.counts.running;
-            return Some(plain(format!("nothing waits: nodes hold the last {held} tasks")));
+            let tasks = if held == 1 { "task".to_owned() } else { format!("{held} tasks") };
+            return Some(plain(format!("nothing waits: nodes hold the last {tasks}")));
         }
         if !job.blocked_on.is_empty() {
             return Some(waits_for_jobs(job));
@@ -38,9 +70,11 @@ impl Core {
         if self.nodes.is_empty() {
             return Some(no_nodes(waiting));
         }
-        let obstacles =
-            self.nodes.values().map(|node| self.obstacle(now, node, class)).collect::<Vec<_>>();
-        Some(self.summed_up(waiting, obstacles, class))
+        let obstacles: Vec<Obstacle> =
+            self.nodes.values().map(|node| self.obstacle(now, node, class)).collect();
+        let seen: Vec<_> = self.nodes.values().zip(&obstacles).collect();
+        let summary = self.summary(job, class, &seen);
+        Some(self.summed_up(waiting, summary, obstacles, class))
     }
 
     fn waits_for_time(&self, job: &Job) -> String {
@@ -128,8 +162,13 @@ impl Core {
             && class.needs.lacks(&node.capacity).is_empty()
     }
 
-    fn summed_up(&self, waiting: u32, obstacles: Vec<Obstacle>, class: &Class) -> Why {
-        let all = obstacles.len();
+    fn summed_up(
+        &self,
+        waiting: u32,
+        summary: String,
+        obstacles: Vec<Obstacle>,
+        class: &Class,
+    ) -> Why {
         let mut by_reason: BTreeMap<WaitReason, (u32, String)> = BTreeMap::new();
         let mut fixes = Vec::new();
         for obstacle in obstacles {
@@ -141,7 +180,7 @@ impl Core {
             && let Some((detail, fix)) = self.too_small(class)
         {
             entry.1 = detail;
-            fixes.push((4, fix));
+            fixes.push((TOO_SMALL_FIX, fix));
         }
         let is_ready = by_reason.contains_key(&WaitReason::Ready);
         let mut reasons: Vec<WhyReason> = by_reason
@@ -149,12 +188,6 @@ impl Core {
             .map(|(reason, (nodes, detail))| WhyReason { reason, nodes, detail })
             .collect();
         reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.nodes), reason.reason));
-        let summary = if is_ready {
-            format!("{waiting} tasks wait and are about to start")
-        } else {
-            let most = reasons.first().map_or("", |reason| reason.reason.as_str());
-            format!("{waiting} tasks wait: none of {all} nodes can take one now ({most})")
-        };
         let nearest_fix = fixes.into_iter().min().map(|(_, fix)| fix).filter(|_| !is_ready);
         Why { summary, waiting, reasons, nearest_fix }
     }
@@ -213,8 +246,10 @@ fn waits_for_jobs(job: &Job) -> Why {
     let count = job.blocked_on.len();
     let more = if count > names.len() { " and others" } else { "" };
     let detail = format!("{}{more}", names.join(", "));
+    let jobs = if count == 1 { "a job".to_owned() } else { format!("{count} jobs") };
+    let detail_of = if count == 1 { format!(": {detail}") } else { String::new() };
     Why {
-        summary: format!("waits for {count} jobs to succeed"),
+        summary: format!("waits for {jobs} to succeed{detail_of}"),
         waiting: job.counts.queued,
         reasons: vec![WhyReason { reason: WaitReason::Dependencies, nodes: 0, detail }],
         nearest_fix: names.first().map(|name| format!("see what keeps it: mesh why {name}")),
@@ -224,7 +259,7 @@ fn waits_for_jobs(job: &Job) -> Why {
 fn no_nodes(waiting: u32) -> Why {
     let detail = "no machine has joined".to_owned();
     Why {
-        summary: format!("{waiting} tasks wait: there are no nodes"),
+        summary: format!("{}: there are no nodes", self::waiting(waiting)),
         waiting,
         reasons: vec![WhyReason { reason: WaitReason::NoNodes, nodes: 0, detail }],
         nearest_fix: Some("let a machine join: mesh node join".into()),

@@ -57,6 +57,63 @@ fn each_node_counts_once_by_its_first_reason() {
     assert!(why.nearest_fix.unwrap().starts_with("wait for tasks to end"));
 }
 
+/// A node that carries a label.
+fn node_with_label(mesh: &mut Mesh, number: u128, cpus: u32) {
+    mesh.node(number, cpus);
+    let mut report = mesh.report(number, cpus);
+    report.labels.insert("os".into(), "plan9".into());
+    mesh.apply(Input::NodeHello(Box::new(report))).unwrap();
+}
+
+#[test]
+fn the_summary_names_what_is_nearest_however_many_nodes_are_far() {
+    let mut mesh = Mesh::new();
+    for number in 1..=3 {
+        mesh.node(number, 1);
+    }
+    let mut labelled = spec();
+    labelled.labels.insert("os".into(), "plan9".into());
+    let summary = |mesh: &Mesh, job| why(mesh, job).summary;
+    let first = mesh.submit(labelled.clone());
+    assert_eq!(summary(&mesh, first), "1 task waits: no node carries os=plan9");
+    node_with_label(&mut mesh, 4, 1);
+    let second = mesh.submit(labelled.clone());
+    assert_eq!(summary(&mesh, second), format!("1 task waits: n4 is busy with {first} (true)"));
+    assert_eq!(why(&mesh, second).reasons[0].reason, WaitReason::Labels, "they are more");
+    mesh.action(4, NodeAction::Drain);
+    assert_eq!(summary(&mesh, second), "1 task waits: n4 would fit, but drains");
+}
+
+#[test]
+fn the_jobs_in_front_are_named() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    mesh.node(2, 1);
+    let running = mesh.submit(array(4));
+    assert_eq!(
+        why(&mesh, running).summary,
+        "2 tasks wait: the 2 nodes that could run it are busy with other tasks of this job"
+    );
+    let second = mesh.submit(spec());
+    let busy =
+        format!("1 task waits: the 2 nodes that could run it are busy with {running} (true)");
+    assert_eq!(why(&mesh, second).summary, format!("{busy}, and {running} (true) is in front"));
+    let mut urgent = spec();
+    urgent.priority = 5;
+    let urgent = mesh.submit(urgent);
+    assert_eq!(why(&mesh, urgent).summary, busy, "nobody is before what is urgent");
+    assert_eq!(
+        why(&mesh, second).summary,
+        format!("{busy}, and 2 jobs are in front, first {urgent} (true)")
+    );
+    // What no node of theirs could ever run is in nobody's way.
+    let mut elsewhere = spec();
+    elsewhere.priority = 9;
+    elsewhere.resources.gpu = 1;
+    mesh.submit(elsewhere);
+    assert_eq!(why(&mesh, urgent).summary, busy);
+}
+
 #[test]
 fn the_nearest_fix_is_to_resume_a_node_that_would_fit() {
     let mut mesh = Mesh::new();
@@ -88,7 +145,7 @@ fn jobs_that_wait_for_jobs_or_for_any_node_say_so() {
     let second = mesh.submit(after);
     assert_eq!(why(&mesh, second).reasons[0].reason, WaitReason::Dependencies);
     mesh.node(1, 1);
-    assert_eq!(why(&mesh, first).summary, "nothing waits: nodes hold the last 1 tasks");
+    assert_eq!(why(&mesh, first).summary, "nothing waits: nodes hold the last task");
     let reply = mesh.apply(Input::Cancel { job: second, tasks: None }).unwrap();
     assert_eq!(reply, Reply::Changed { tasks: 1 });
     assert!(mesh.core.why(mesh.now, second).is_none());
