@@ -27,14 +27,24 @@ Examples:
   mesh jobs                                 what is going on
   mesh why job_…                            why it waits
 
-Exit codes: 0 done · 1 no (failed, not found to hold) · 2 usage · 3 invalid · 4 not found
-5 not allowed · 6 conflict · 7 unavailable, safe to try again · 8 integrity · 70 a fault of ours";
+Several orchestrators of one cluster: MESH_SERVER=https://a:7700,https://b:7700
+
+Exit codes: 0 done · 1 no (failed, not found to hold) · 2 usage · 3 invalid, also a file of yours
+4 not found · 5 not allowed · 6 conflict · 7 unavailable, safe to try again · 8 integrity
+70 a fault of ours";
 
 /// Where the cluster is and how to print.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
-    /// The orchestrator's address, such as `http://127.0.0.1:7700`.
-    #[arg(long, global = true, env = "MESH_SERVER", value_name = "URL", help_heading = "Cluster")]
+    /// The orchestrator's address, such as `http://127.0.0.1:7700`; of several, with commas between
+    /// them, the one that leads is found.
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_SERVER",
+        value_name = "URL[,URL…]",
+        help_heading = "Cluster"
+    )]
     pub(crate) server: Option<String>,
     /// File with the API token (never the token itself on a command line).
     #[arg(
@@ -99,6 +109,28 @@ pub(crate) enum Command {
     Token(token::Command),
     Doctor(doctor::Args),
     Completions(completions::Args),
+}
+
+impl Command {
+    /// Hashes, compresses and copies bytes beside its requests, or minds processes.
+    pub(crate) fn is_heavy(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Run(_) | Self::Artifacts(_) => true,
+            Self::Submit(args) => args.ships(),
+            Self::Jobs(_)
+            | Self::Job(_)
+            | Self::Logs(_)
+            | Self::Why(_)
+            | Self::Cancel(_)
+            | Self::Retry(_)
+            | Self::Wait(_)
+            | Self::Nodes(_)
+            | Self::Node(_)
+            | Self::Token(_)
+            | Self::Doctor(_)
+            | Self::Completions(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{args::Global, client::Client};
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Context {
-    /// The orchestrator's address.
+    /// The orchestrator's address; several with commas between them.
     pub(crate) server: String,
     /// File with the API token.
     pub(crate) token_file: PathBuf,
@@ -62,11 +62,16 @@ pub(crate) fn client(global: &Global) -> Result<Client, Problem> {
     }
     let ca_file = global.ca_file.clone().or(context.ca_file);
     let ca_pem = ca_file.as_deref().map(read_text).transpose()?;
-    let token = match std::env::var("MESH_TOKEN") {
-        Ok(token) if !token.is_empty() && global.token_file.is_none() => token,
-        _ => read_text(global.token_file.as_deref().unwrap_or(&context.token_file))?,
+    let (token, source) = match std::env::var("MESH_TOKEN") {
+        Ok(token) if !token.is_empty() && global.token_file.is_none() => {
+            (token, "the variable MESH_TOKEN".to_owned())
+        }
+        _ => {
+            let file = global.token_file.as_deref().unwrap_or(&context.token_file);
+            (read_text(file)?, file.display().to_string())
+        }
     };
-    Client::new(&server, token.trim(), ca_pem.as_deref())
+    Ok(Client::new(&server, token.trim(), ca_pem.as_deref())?.with_token_from(source))
 }
 
 /// The text of a file that the user named.
@@ -80,5 +85,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
 
 /// What could not be done to which file.
 pub(crate) fn io(verb: &str, path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(ErrorCode::Io, format!("cannot {verb} {}: {error}", path.display()))
+    Problem::new(ErrorCode::File, format!("cannot {verb} {}: {error}", path.display()))
+}
+
+/// For what happened to files right here: the user's own, and so nothing that waiting would mend.
+pub(crate) fn own_file(problem: Problem) -> Problem {
+    let code = if problem.code == ErrorCode::Io { ErrorCode::File } else { problem.code };
+    Problem { code, ..problem }
 }

@@ -16,7 +16,7 @@ use mesh_schemas::{
 
 use crate::{
     client::{Client, is_passing},
-    output, progress,
+    context, output, progress,
 };
 
 /// Objects of one upload, or of one job's tasks.
@@ -75,12 +75,12 @@ pub(crate) async fn ship(client: &Client, dir: &Path) -> Result<ManifestRef, Pro
     let port = ApiPort { client: client.clone(), of: Of::Upload(begun.upload) };
     let bar = progress::bytes("shipping", 0);
     let options = Options { upload: begun.upload, gitignore: true };
-    let shipped = ship::ship_directory(dir, &port, client.http(), options, |progress| {
+    let shipped = ship::ship_directory(dir, &port, client.objects_http()?, options, |progress| {
         bar.set_length(progress.bytes_total);
         bar.set_position(progress.bytes_done);
     })
     .await
-    .map_err(|error| error.problem())?;
+    .map_err(|error| context::own_file(error.problem()))?;
     bar.finish_and_clear();
     for line in shipped.skipped.lines() {
         output::note(output::inert(line));
@@ -89,6 +89,7 @@ pub(crate) async fn ship(client: &Client, dir: &Path) -> Result<ManifestRef, Pro
     if more > 0 {
         output::note(format!("{more} more were left out"));
     }
-    output::note(format!("shipped {} file(s), {}", shipped.files, output::size(shipped.bytes)));
+    let files = output::count(shipped.files, "file");
+    output::note(format!("shipped {files}, {}", output::size(shipped.bytes)));
     Ok(shipped.manifest)
 }

@@ -1,16 +1,20 @@
 //! Printing: tables for people, JSON for programs, ids for pipes. What jobs and nodes chose as text is
-//! shown inert. A closed pipe is success.
+//! shown inert. A closed pipe is success; any other failure to write fails the command at its end.
 
 use std::{
     fmt::Display,
-    io::{IsTerminal as _, Write as _},
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    sync::OnceLock,
 };
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
-use mesh_schemas::{Problem, Timestamp, text::is_unsafe_char};
+use mesh_schemas::{ErrorCode, Problem, Timestamp, text::is_unsafe_char};
 use serde::Serialize;
 
 use crate::args::Format;
+
+/// Why stdout takes no more; the first failure tells most.
+static BROKEN: OnceLock<io::Error> = OnceLock::new();
 
 /// Something that can be a row.
 pub(crate) trait Row {
@@ -52,7 +56,7 @@ pub(crate) fn json_line<T: Serialize>(value: &T) {
 pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if !std::io::stdout().is_terminal() {
+    if !io::stdout().is_terminal() {
         // A pipe has no width: never wrap for it.
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
@@ -67,19 +71,52 @@ pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
 
 /// One line on stdout.
 pub(crate) fn line(text: impl Display) {
-    // The reader may have gone (`| head`), which is no failure of ours.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    keep_failure(writeln!(io::stdout(), "{text}"));
 }
 
 /// Bytes on stdout, as they are.
 pub(crate) fn bytes(bytes: &[u8]) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    let mut stdout = io::stdout().lock();
+    keep_failure(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
+fn keep_failure(result: io::Result<()>) {
+    if let Err(error) = result {
+        let _ = BROKEN.set(error);
+    }
+}
+
+/// Stdout takes no more, for whatever reason: printing on is of no use.
+pub(crate) fn is_broken() -> bool {
+    BROKEN.get().is_some()
+}
+
+/// Everything printed has left this process, or its reader has gone (`| head`).
+///
+/// # Errors
+/// `E_FILE` when something could not be written.
+pub(crate) fn finish() -> Result<(), Problem> {
+    keep_failure(io::stdout().flush());
+    match BROKEN.get() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+            ErrorCode::File,
+            format!("standard output cannot be written: {error}"),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Colours are wanted on stdout: a terminal, and nobody said no.
+pub(crate) fn wants_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// One line on stderr: for the person, never for the pipe.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    // There is nobody left to tell.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// `error[E_X]: …`, then the hint and the trace.
@@ -96,6 +133,12 @@ pub(crate) fn print_problem(problem: &Problem) {
 /// The text without what could steer a terminal.
 pub(crate) fn inert(text: &str) -> String {
     text.chars().map(|c| if is_unsafe_char(c) || c == '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// A number of things: `1 task`, `2 tasks`.
+pub(crate) fn count(number: impl Into<u64>, thing: &str) -> String {
+    let number = number.into();
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// How long between two times, in words as short as they may be.
@@ -143,6 +186,7 @@ mod tests {
             [span(5), span(1_550), span(61_000), span(3_660_000)],
             ["5ms", "1.5s", "1m01s", "1h01m"]
         );
+        assert_eq!([count(1_u32, "task"), count(0_u64, "task")], ["1 task", "0 tasks"]);
         assert_eq!([size(5), size(1_536), size(5 << 30)], ["5 B", "1.5 KiB", "5.0 GiB"]);
     }
 }

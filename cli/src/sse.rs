@@ -39,7 +39,9 @@ impl Reader {
             }
             match stream.next().await {
                 Some(Ok(bytes)) => self.rest.extend_from_slice(&bytes),
-                Some(Err(error)) => return Err(broken(&mesh_fabric::error::chain(&error))),
+                Some(Err(error)) => {
+                    return Err(broken(&mesh_fabric::error::chain(&error.without_url())));
+                }
                 None => return Ok(None),
             }
         }

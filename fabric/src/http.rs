@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_schemas::{ErrorCode, Problem};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,12 +17,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(90);
 /// # Errors
 /// `E_CONFIG` when the CA is not PEM.
 pub fn client(ca_pem: Option<&str>) -> Result<Client, Problem> {
-    crate::tls::install_provider();
-    let mut builder = Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("deskmesh/", env!("CARGO_PKG_VERSION")));
+    let mut builder = builder();
     if let Some(pem) = ca_pem {
         let certificates =
             Certificate::from_pem_bundle(pem.as_bytes()).map_err(|error| unusable(&error))?;
@@ -32,6 +27,24 @@ pub fn client(ca_pem: Option<&str>) -> Result<Client, Problem> {
         builder = builder.tls_certs_only(certificates);
     }
     builder.build().map_err(|error| unusable(&error))
+}
+
+/// A client for servers that speak no TLS. It trusts nobody, and so reads no roots: those of the system
+/// take milliseconds.
+///
+/// # Errors
+/// `E_CONFIG` when the library refuses.
+pub fn client_without_tls() -> Result<Client, Problem> {
+    builder().tls_certs_only([]).build().map_err(|error| unusable(&error))
+}
+
+fn builder() -> ClientBuilder {
+    crate::tls::install_provider();
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("deskmesh/", env!("CARGO_PKG_VERSION")))
 }
 
 fn unusable(error: &reqwest::Error) -> Problem {
@@ -46,6 +59,7 @@ mod tests {
     #[test]
     fn a_client_is_made_with_and_without_a_ca() {
         assert!(client(None).is_ok());
+        assert!(client_without_tls().is_ok());
         let authority = crate::tls::CertAuthority::generate("test").unwrap();
         assert!(client(Some(authority.ca_pem())).is_ok());
     }

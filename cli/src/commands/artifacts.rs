@@ -30,6 +30,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  mesh artifacts ls job_…\n  mesh artifacts ls job_… --task 3 --epoch 1"
     )]
+    #[command(visible_alias = "list")]
     Ls(Which),
     /// Fetch files; a tree for each task, or the files alone when there is one task.
     #[command(
@@ -159,11 +160,11 @@ pub(crate) async fn fetch(
     std::fs::create_dir_all(dir).map_err(|error| context::io("create", dir, &error))?;
     let bar = progress::bytes("fetching", files.iter().map(|file| file.size).sum());
     let port = ApiPort::of_job(client, job);
-    download::materialize(&port, client.http(), manifest, &files, dir, |progress| {
+    download::materialize(&port, client.objects_http()?, manifest, &files, dir, |progress| {
         bar.set_position(progress.bytes_done);
     })
     .await
-    .map_err(|error| error.problem())?;
+    .map_err(|error| context::own_file(error.problem()))?;
     bar.finish_and_clear();
     Ok(files.iter().map(|file| dir.join(file.path.as_str())).collect())
 }
@@ -192,7 +193,7 @@ pub(crate) async fn last_manifest(
     }
     let Some(place) = &view.manifest_ref else { return Ok(None) };
     let port = ApiPort::of_job(client, job);
-    let manifest = download::fetch_manifest(&port, client.http(), place)
+    let manifest = download::fetch_manifest(&port, client.objects_http()?, place)
         .await
         .map_err(|error| error.problem())?;
     Ok(Some((view, manifest)))

@@ -29,7 +29,10 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Outcome {
     for job in &args.jobs {
         let changed: Changed = client.post(&format!("/jobs/{job}/cancel"), &body).await?;
         print_job(global.output, &changed.job);
-        output::note(format!("{} task(s) asked to end", changed.tasks));
+        output::note(match changed.tasks {
+            0 => format!("{job}: no task was left to cancel"),
+            tasks => format!("{} asked to end", output::count(tasks, "task")),
+        });
     }
     Ok(ExitCode::SUCCESS)
 }

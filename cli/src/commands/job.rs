@@ -1,4 +1,4 @@
-//! `mesh job show`: one job with its tasks.
+//! `mesh job`: one job with its tasks, or all jobs.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use mesh_schemas::{
 };
 use serde::Serialize;
 
-use super::jobs::print_job;
+use super::jobs::{self, print_job};
 use crate::{
     Outcome,
     args::{Format, Global},
@@ -16,10 +16,13 @@ use crate::{
     context, output,
 };
 
-/// Look at one job.
+/// Look at one job, or list them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Show(Args),
+    /// The same as `mesh jobs`.
+    #[command(visible_alias = "list")]
+    Ls(jobs::Args),
 }
 
 /// Show a job, its tasks and their last attempts.
@@ -33,7 +36,7 @@ Examples:
 pub(crate) struct Args {
     /// The job.
     job: JobId,
-    /// Only tasks in this state.
+    /// Only tasks in this state: queued, leased, running, succeeded, failed, cancelled, quarantined.
     #[arg(long)]
     state: Option<TaskState>,
     /// Every attempt of this task.
@@ -55,7 +58,13 @@ struct Shown {
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
-    let Command::Show(args) = command;
+    match command {
+        Command::Show(args) => show(global, &args).await,
+        Command::Ls(args) => jobs::run(global, &args).await,
+    }
+}
+
+async fn show(global: &Global, args: &Args) -> Outcome {
     let client = context::client(global)?;
     let job = args.job;
     let mut shown =

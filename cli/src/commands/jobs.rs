@@ -34,12 +34,12 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Outcome {
     if let Some(project) = &args.project {
         mesh_schemas::text::check_name("project", project)?;
     }
-    let state = args.state.map(|state| format!("&state={state}")).unwrap_or_default();
-    let project = args.project.as_ref().map(|p| format!("&project={p}")).unwrap_or_default();
-    let client = context::client(global)?;
-    let rows: Vec<JobView> = client
-        .pages(&format!("/jobs?{}", (state + &project).trim_start_matches('&')), args.limit)
-        .await?;
+    let state = args.state.map(|state| format!("state={state}"));
+    let project = args.project.as_ref().map(|project| format!("project={project}"));
+    let filters: Vec<String> = state.into_iter().chain(project).collect();
+    let joint = if filters.is_empty() { "" } else { "?" };
+    let path = format!("/jobs{joint}{}", filters.join("&"));
+    let rows: Vec<JobView> = context::client(global)?.pages(&path, args.limit).await?;
     output::list(global.output, &rows);
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,10 @@ use mesh_schemas::{
 };
 use serde_json::json;
 
-use super::up::{binary, never_ship};
+use super::{
+    nodes,
+    up::{binary, never_ship},
+};
 use crate::{
     Outcome,
     args::{Format, Global},
@@ -22,6 +25,9 @@ use crate::{
 /// Let machines in and manage them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// The same as `mesh nodes`.
+    #[command(visible_alias = "list")]
+    Ls(nodes::Args),
     /// Print a one-time code with which a machine may join.
     #[command(after_help = "Example:\n  mesh node code --ttl 1h")]
     Code {
@@ -90,6 +96,7 @@ pub(crate) struct Which {
 
 pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
     match command {
+        Command::Ls(args) => nodes::run(global, &args).await,
         Command::Code { ttl } => code(global, ttl).await,
         Command::Join(join) => {
             let code = join_node(&join)?;
@@ -112,6 +119,7 @@ async fn code(global: &Global, ttl: Option<Span>) -> Outcome {
         output::line(&code.code);
         output::note(format!("works once, until {}", code.expires_at));
     }
+    output::finish().map_err(|problem| problem.hint("the code is lost; ask for another one"))?;
     Ok(ExitCode::SUCCESS)
 }
 

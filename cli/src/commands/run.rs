@@ -1,27 +1,31 @@
 //! `mesh run -- cmd`: as if it ran here. Ships the working directory, streams the output, brings the
 //! artifacts back, ends with the command's own exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use mesh_schemas::{
     JobId, Problem,
-    api::{AttemptView, JobDetail, TaskView},
-    attempt::JobState,
+    api::{JobDetail, TaskView},
     manifest::StreamName,
+    spec::ArrayRange,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    INTERRUPTED, artifacts,
-    logs::{self, Source, Style},
-    spec_flags::SpecFlags,
-    submit,
+use super::{INTERRUPTED, artifacts, spec_flags::SpecFlags, submit};
+use crate::{
+    Outcome,
+    args::Global,
+    array_log,
+    client::Client,
+    context, ending,
+    log_printer::{Printer, Style},
+    log_reader::{self, Source},
+    objects, output,
 };
-use crate::{Outcome, args::Global, client::Client, context, objects, output};
 
-/// What a shell says for a command that a signal ended: 128 and the signal's number.
-const SIGNAL_BASE: i32 = 128;
+/// How long the last output of a cancelled job may take to come.
+const LAST_OUTPUT_WAIT: Duration = Duration::from_secs(5);
 
 /// Run a command on the mesh as if it ran here.
 #[derive(Debug, clap::Args)]
@@ -30,8 +34,10 @@ Examples:
   mesh run -- cargo test
   mesh run --keep 'target/release/app' --cpu 4 -- cargo build --release
   mesh run --no-dir -- uname -a
+  mesh run --no-dir --array 1-9 -- sh -c 'echo $MESH_TASK_INDEX'
 
-Ends with the command's own exit code; 128 + n when signal n ended it. Ctrl-C cancels the job.")]
+Ends with the command's own exit code; 128 + n when signal n ended it. Of many tasks each line is printed
+behind its task's index, and the code is that of the first that failed. Ctrl-C cancels the job.")]
 pub(crate) struct Args {
     /// Job file to start from, YAML or JSON.
     #[arg(long, value_name = "FILE")]
@@ -58,28 +64,49 @@ pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -
     let submitted = submit::submit(&client, &spec, stop).await?;
     let job = submitted.job;
     output::note(format!("{job}, trace {}", submitted.trace_id));
-    let first = spec.task_range().first;
+    let mut following = pin!(follow(&client, job, spec.task_range()));
     let detail = tokio::select! {
-        detail = follow(&client, job, first) => detail?,
-        () = stop.cancelled() => return cancel(&client, job).await,
+        detail = &mut following => detail?,
+        () = stop.cancelled() => {
+            cancel(&client, job, following).await?;
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
     };
     bring_back(&client, job, &args.dir).await?;
-    exit_code(&client, &detail, first).await
+    exit_code(&client, &detail).await
 }
 
-/// Streams the first task's output; waits for all.
-async fn follow(client: &Client, job: JobId, task: u32) -> Result<JobDetail, Problem> {
-    let source = Source { job, task, epoch: None, follow: true };
-    logs::print_all(client, source, StreamName::ALL, Style::default()).await?;
+/// Streams the output of all tasks to its end.
+async fn follow(client: &Client, job: JobId, tasks: ArrayRange) -> Result<JobDetail, Problem> {
+    if tasks.count() == 1 {
+        let source = Source { job, task: tasks.first, epoch: None, follow: true };
+        let printer = Printer::new(Style::default(), tasks.first);
+        log_reader::print(client, source, StreamName::ALL, printer).await?;
+    } else {
+        array_log::print(client, job).await?;
+    }
     client.wait_finished(job).await
 }
 
-async fn cancel(client: &Client, job: JobId) -> Outcome {
+/// Cancels the job and goes on printing until its output has come to an end, which it may not.
+async fn cancel(
+    client: &Client,
+    job: JobId,
+    following: impl Future<Output = Result<JobDetail, Problem>> + Unpin,
+) -> Result<(), Problem> {
     output::note("interrupted: cancelling the job …");
     let _: serde_json::Value = client.post(&format!("/jobs/{job}/cancel"), &json!({})).await?;
-    client.wait_finished(job).await?;
+    let bounded = async {
+        client.wait_finished(job).await?;
+        tokio::time::sleep(LAST_OUTPUT_WAIT).await;
+        Ok::<(), Problem>(())
+    };
+    tokio::select! {
+        followed = following => followed.map(drop)?,
+        waited = bounded => waited?,
+    }
     output::note("cancelled");
-    Ok(ExitCode::from(INTERRUPTED))
+    Ok(())
 }
 
 async fn bring_back(client: &Client, job: JobId, dir: &std::path::Path) -> Result<(), Problem> {
@@ -97,20 +124,10 @@ async fn bring_back(client: &Client, job: JobId, dir: &std::path::Path) -> Resul
     Ok(())
 }
 
-/// The command's own code; 1 when another task of an array failed or it ended without a code.
-async fn exit_code(client: &Client, detail: &JobDetail, task: u32) -> Outcome {
-    if detail.view.state == JobState::Succeeded {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let job = detail.view.id;
-    let attempts: Vec<AttemptView> =
-        client.get(&format!("/jobs/{job}/tasks/{task}/attempts")).await?;
-    let last = attempts.last();
-    if let Some(message) = last.and_then(|last| last.message.as_deref()) {
-        output::note(output::inert(message));
-    }
-    let signal = |last: &AttemptView| last.signal.map(|signal| SIGNAL_BASE + signal);
-    let code = last.and_then(|last| last.exit_code.or_else(|| signal(last))).unwrap_or(1);
-    output::note(format!("{job} {}", detail.view.state));
-    Ok(ExitCode::from(u8::try_from(code).ok().filter(|code| *code != 0).unwrap_or(1)))
+/// The command's own code, or that of the first task that failed; 1 when it ended without a code.
+async fn exit_code(client: &Client, detail: &JobDetail) -> Outcome {
+    let Some(ending) = ending::of(client, detail).await? else { return Ok(ExitCode::SUCCESS) };
+    output::note(ending.line);
+    let code = ending.code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
+    Ok(ExitCode::from(code.unwrap_or(1)))
 }

@@ -171,7 +171,10 @@ fn apply_retry(spec: &mut JobSpec, text: &str) -> Result<(), Problem> {
         _ => {
             return Err(Problem::new(
                 ErrorCode::Usage,
-                format!("--retry {text:?}: the classes are fail, oom, timeout, stalled and lost"),
+                format!(
+                    "--retry {text:?}: the classes are fail (user_error), oom (out_of_memory), \
+                     timeout, stalled and lost"
+                ),
             ));
         }
     };
@@ -212,7 +215,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Problem> {
     } else {
         let meta = std::fs::metadata(path).map_err(failed)?;
         if !meta.is_file() {
-            return Err(Problem::new(ErrorCode::Io, format!("{} is no file", path.display())));
+            return Err(Problem::new(ErrorCode::File, format!("{} is no file", path.display())));
         }
         let file = std::fs::File::open(path).map_err(failed)?;
         file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
@@ -252,8 +255,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let flags = SpecFlags::default();
         let code = |path: &Path| flags.spec(Some(path), &[]).unwrap_err().code;
-        assert_eq!(code(&dir.path().join("missing")), ErrorCode::Io);
-        assert_eq!(code(dir.path()), ErrorCode::Io);
+        assert_eq!(code(&dir.path().join("missing")), ErrorCode::File);
+        assert_eq!(code(dir.path()), ErrorCode::File);
         let empty = dir.path().join("empty");
         std::fs::write(&empty, "").unwrap();
         assert_eq!(code(&empty), ErrorCode::Syntax);

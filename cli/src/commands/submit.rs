@@ -1,6 +1,6 @@
 //! `mesh submit`: hand a job over; it is durable when its id is printed.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use mesh_schemas::{ErrorCode, JobSpec, Problem, api::Submitted};
 
@@ -42,6 +42,13 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
+impl Args {
+    /// A directory goes along.
+    pub(crate) const fn ships(&self) -> bool {
+        self.dir.is_some()
+    }
+}
+
 pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
     let mut spec = args.flags.spec(args.file.as_deref(), &args.command)?;
     let client = context::client(global)?;
@@ -64,10 +71,8 @@ pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -
         Format::Table => {
             output::line(submitted.job);
             let new = if submitted.created { "accepted" } else { "was there already" };
-            output::note(format!(
-                "{new}: {} task(s), trace {}",
-                submitted.tasks, submitted.trace_id
-            ));
+            let tasks = output::count(submitted.tasks, "task");
+            output::note(format!("{new}: {tasks}, trace {}", submitted.trace_id));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -98,10 +103,7 @@ async fn submit_patiently(client: &Client, spec: &JobSpec) -> Result<Submitted, 
         match client.post("/jobs", spec).await {
             Err(problem) if is_passing(&problem) && tried < TRIES => {
                 tried += 1;
-                if tried == 1 {
-                    output::note(format!("{}; trying again …", problem.detail));
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                client.pause(&problem).await;
             }
             result => return result,
         }

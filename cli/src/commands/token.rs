@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use mesh_schemas::{
-    Span, TokenId,
+    ErrorCode, Problem, Span, TokenId,
     api::{NewToken, Scope, TokenRequest, TokenView},
 };
 
 use crate::{
     Outcome,
     args::{Format, Global},
+    client::Client,
     context,
     output::{self, Row},
 };
@@ -30,7 +31,7 @@ pub(crate) enum Command {
         ttl: Option<Span>,
     },
     /// List tokens, without their secrets.
-    #[command(after_help = "Example:\n  mesh token list")]
+    #[command(visible_alias = "ls", after_help = "Example:\n  mesh token list")]
     List,
     /// Make a token worthless at once.
     #[command(after_help = "Example:\n  mesh token revoke token_…")]
@@ -52,6 +53,12 @@ pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
                 output::line(&token.secret);
                 output::note(format!("{} holds until {}", token.view.id, token.view.expires_at));
             }
+            // For a token a reader that has gone is as bad as a full disk.
+            let finished = output::finish();
+            if output::is_broken() {
+                let why = finished.err().map_or_else(|| "nobody reads".into(), |p| p.detail);
+                return Err(lost(&client, token.view.id, &why).await);
+            }
         }
         Command::List => {
             let tokens: Vec<TokenView> = client.pages("/tokens", usize::MAX).await?;
@@ -63,6 +70,16 @@ pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nobody has the secret, so nobody shall be able to use it.
+async fn lost(client: &Client, token: TokenId, why: &str) -> Problem {
+    let text = format!("the token is lost, as it could not be printed: {why}");
+    let problem = Problem::new(ErrorCode::File, text);
+    match client.delete(&format!("/tokens/{token}")).await {
+        Ok(()) => problem.hint(format!("{token} has been revoked; make another one")),
+        Err(_) => problem.hint(format!("make another one, and: mesh token revoke {token}")),
+    }
 }
 
 impl Row for TokenView {

@@ -2,10 +2,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use mesh_schemas::{ErrorCode, JobId, Problem, Span, api::JobDetail, attempt::JobState};
+use mesh_schemas::{ErrorCode, JobId, Problem, Span, api::JobDetail};
 
 use super::jobs::print_job;
-use crate::{Outcome, args::Global, client::Client, context, output, progress};
+use crate::{Outcome, args::Global, client::Client, context, ending, output, progress};
 
 /// Wait until jobs have ended; exits with 1 unless all succeeded.
 #[derive(Debug, clap::Args)]
@@ -45,20 +45,22 @@ pub(crate) async fn run(global: &Global, args: &Args) -> Outcome {
 pub(crate) async fn until_finished(client: &Client, global: &Global, job: JobId) -> Outcome {
     let detail = with_progress(client, job).await?;
     print_job(global.output, &detail.view);
-    Ok(match detail.view.state {
-        JobState::Succeeded => ExitCode::SUCCESS,
-        JobState::Queued
-        | JobState::Running
-        | JobState::Failed
-        | JobState::Cancelled
-        | JobState::Quarantined => ExitCode::FAILURE,
-    })
+    match ending::of(client, &detail).await? {
+        None => Ok(ExitCode::SUCCESS),
+        Some(ending) => {
+            output::note(ending.line);
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 async fn with_progress(client: &Client, job: JobId) -> Result<JobDetail, Problem> {
     let finished = client.wait_finished(job);
     tokio::pin!(finished);
     let bar = progress::tasks("tasks".into(), 0);
+    if bar.is_hidden() {
+        return finished.await;
+    }
     loop {
         tokio::select! {
             detail = &mut finished => {
@@ -66,17 +68,12 @@ async fn with_progress(client: &Client, job: JobId) -> Result<JobDetail, Problem
                 return detail;
             }
             () = tokio::time::sleep(Duration::from_secs(1)) => {
-                if bar.is_hidden() {
-                    continue;
-                }
-                match client.get::<JobDetail>(&format!("/jobs/{job}")).await {
-                    Ok(JobDetail { view, .. }) => {
-                        let counts = view.counts;
-                        let open = counts.queued + counts.leased + counts.running;
-                        bar.set_length(counts.total.into());
-                        bar.set_position(counts.total.saturating_sub(open).into());
-                    }
-                    Err(problem) => output::note(problem.detail),
+                // While the server is away the wait itself says so.
+                if let Ok(detail) = client.get::<JobDetail>(&format!("/jobs/{job}")).await {
+                    let counts = detail.view.counts;
+                    let open = counts.queued + counts.leased + counts.running;
+                    bar.set_length(counts.total.into());
+                    bar.set_position(counts.total.saturating_sub(open).into());
                 }
             }
         }

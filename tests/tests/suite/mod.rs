@@ -41,5 +41,12 @@ pub(crate) async fn run(mesh: &Mesh) {
     artifacts::logs_can_be_followed_within_a_second(mesh).await;
     artifacts::the_next_attempt_starts_with_the_checkpoint(mesh).await;
     run_command::ships_streams_and_brings_back(mesh).await;
+    run_command::all_tasks_of_an_array_are_streamed(mesh).await;
+    run_command::a_time_out_is_named(mesh).await;
+    run_command::ctrl_c_cancels_and_shows_the_last_output(mesh).await;
+    run_command::a_follower_is_told_of_a_lost_server_once(mesh).await;
+    run_command::a_token_that_cannot_be_printed_is_revoked(mesh).await;
+    run_command::nothing_to_retry_is_said_as_that(mesh).await;
+    run_command::a_wrong_token_is_told_by_its_file(mesh).await;
     outcomes::every_finished_task_has_owner_trace_and_manifest(mesh).await;
 }

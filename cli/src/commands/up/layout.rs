@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mesh_fabric::files::DirLock;
 use mesh_schemas::Problem;
 
-use crate::context::io;
+use crate::context::{io, own_file};
 
 /// The data directory, held by this process alone.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Layout {
         for dir in ["cluster", "nats/jetstream", "nats/accounts", "orchestrator", "store"] {
             private_dir(&root.join(dir))?;
         }
-        let lock = mesh_fabric::files::lock_dir(&root)?;
+        let lock = mesh_fabric::files::lock_dir(&root).map_err(own_file)?;
         never_ship(&root)?;
         Ok(Self { root, _lock: lock })
     }

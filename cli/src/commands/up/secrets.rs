@@ -7,7 +7,7 @@ use mesh_schemas::Problem;
 use serde_json::json;
 
 use super::{Args, layout::Layout};
-use crate::context::{io, read_text};
+use crate::context::{io, own_file, read_text};
 
 /// What `mesh up` itself needs of them.
 pub(super) struct Secrets {
@@ -40,7 +40,7 @@ impl Secrets {
 fn cluster_keys(layout: &Layout) -> Result<ClusterKeys, Problem> {
     let file = layout.keys_file();
     if file.exists() {
-        return ClusterKeys::load(&file);
+        return ClusterKeys::load(&file).map_err(own_file);
     }
     let keys = ClusterKeys::generate();
     keys.save(&file).map_err(|error| io("write", &file, &error))?;
@@ -60,7 +60,7 @@ fn store_credentials(layout: &Layout) -> Result<(), Problem> {
 fn certificates(layout: &Layout, args: &Args) -> Result<(), Problem> {
     let dir = layout.cluster();
     let authority = if layout.ca_file().exists() {
-        CertAuthority::load(&dir)?
+        CertAuthority::load(&dir).map_err(own_file)?
     } else {
         let authority = CertAuthority::generate("Deskmesh cluster")?;
         authority.save(&dir).map_err(|error| io("write", &dir, &error))?;
