@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// The exit code of a process that was told twice to stop.
+/// The exit code of a process that was told once too often to stop.
 const IMPATIENT_EXIT: i32 = 130;
 
 /// A token that SIGINT or SIGTERM cancels; a second signal ends the process at once with code 130.
@@ -12,19 +12,44 @@ const IMPATIENT_EXIT: i32 = 130;
 /// When the system refuses signal handlers, which happens only outside a runtime with IO enabled.
 pub fn token() -> CancellationToken {
     let token = CancellationToken::new();
-    let cancelled = token.clone();
+    cancel_in_turn(vec![token.clone()]);
+    token
+}
+
+/// Two tokens for who must clean up even in haste: the first signal cancels the first, a second one the
+/// second, and a third one ends the process at once with code 130. Call it once, inside the runtime.
+///
+/// # Panics
+/// As [`token`].
+pub fn stages() -> Stages {
+    let stages = Stages { stop: CancellationToken::new(), now: CancellationToken::new() };
+    cancel_in_turn(vec![stages.stop.clone(), stages.now.clone()]);
+    stages
+}
+
+/// How urgently to stop.
+#[derive(Debug, Clone)]
+pub struct Stages {
+    /// Drain, then stop.
+    pub stop: CancellationToken,
+    /// Stop without draining.
+    pub now: CancellationToken,
+}
+
+fn cancel_in_turn(tokens: Vec<CancellationToken>) {
     let mut signals = Signals::listen();
     let watch = async move {
+        for token in tokens {
+            signals.next().await;
+            tracing::info!("Told to stop");
+            token.cancel();
+        }
         signals.next().await;
-        tracing::info!("Told to stop; draining");
-        cancelled.cancel();
-        signals.next().await;
-        tracing::warn!("Told twice to stop; ending without draining");
+        tracing::warn!("Told once more to stop; ending at once");
         leave();
     };
     #[expect(clippy::disallowed_methods, reason = "it lives as long as the process, by design")]
     drop(tokio::spawn(watch));
-    token
 }
 
 #[expect(clippy::exit, reason = "the person at the keyboard asked for it twice")]

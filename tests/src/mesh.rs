@@ -38,13 +38,15 @@ pub struct Options {
     pub nodes: u16,
     /// Processors of each.
     pub cpu: &'static str,
+    /// How long their tasks may go on when the mesh stops.
+    pub drain: &'static str,
     /// More arguments of `mesh up`.
     pub args: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, cpu: "2", args: Vec::new() }
+        Self { nodes: 1, cpu: "2", drain: "1s", args: Vec::new() }
     }
 }
 
@@ -65,7 +67,8 @@ impl Mesh {
     pub async fn start(options: &Options) -> Self {
         let dir = tmp::dir("up");
         let mut command = Command::new(bins::path("mesh"));
-        command.args(["up", "--no-context", "--listen", "127.0.0.1:0", "--drain-timeout", "1s"]);
+        command.args(["up", "--no-context", "--listen", "127.0.0.1:0"]);
+        command.args(["--drain-timeout", options.drain]);
         command.args(["--nodes", &options.nodes.to_string(), "--cpu", options.cpu]);
         command.args(&options.args).arg("--data").arg(dir.path().join("data"));
         command.env("MESH_NATS_SERVER", crate::tools::nats_server());
@@ -92,6 +95,11 @@ impl Mesh {
     /// A directory for the test's own files, beside the mesh's.
     pub fn scratch(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The process of `mesh up` itself.
+    pub const fn up(&mut self) -> &mut Process {
+        &mut self.up
     }
 
     /// The API's address.

@@ -2,6 +2,7 @@
 
 use std::{future::Future, process::ExitCode};
 
+use mesh_fabric::shutdown::Stages;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,10 +34,19 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// Carries out one command. Ctrl-C ends it at once, except where something must be cleaned up or said
 /// first; a second one ends that too.
 pub(crate) async fn run(args: Args) -> Outcome {
-    let stop = mesh_fabric::shutdown::token();
-    let global = args.global;
+    let stages = mesh_fabric::shutdown::stages();
+    // It would leave the parts of the cluster behind.
+    let needs_its_end = matches!(args.command, Command::Up(_));
+    tokio::select! {
+        outcome = carry_out(args, &stages) => outcome,
+        () = stages.now.cancelled(), if !needs_its_end => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+async fn carry_out(args: Args, stages: &Stages) -> Outcome {
+    let (global, stop) = (args.global, stages.stop.clone());
     match args.command {
-        Command::Up(args) => up::run(args, &stop).await,
+        Command::Up(args) => up::run(args, stages).await,
         Command::Submit(args) => submit::run(&global, *args, &stop).await,
         Command::Run(args) => run::run(&global, *args, &stop).await,
         Command::Jobs(args) => unless(&stop, jobs::run(&global, &args)).await,

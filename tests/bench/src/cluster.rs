@@ -37,7 +37,7 @@ impl Cluster {
     pub(crate) fn start(run: &Run<'_>, nodes: u16) -> anyhow::Result<Self> {
         run.runtime.block_on(async {
             let dir = mesh_tests::tmp::dir("bench");
-            let mut options = Options { nodes, cpu: "2", args: Vec::new() };
+            let mut options = Options { nodes, cpu: "2", ..Options::default() };
             let (mut postgres, mut database_dir) = (None, None);
             if run.store == Store::Postgres {
                 let server = Postgres::start().await?;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mesh_schemas::{ErrorCode, Problem, api::ServerInfo};
+use mesh_schemas::{ErrorCode, Problem, Span, api::ServerInfo};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +22,10 @@ const RESTART_WAIT_MAX: Duration = Duration::from_secs(10);
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 /// Longest wait for the API to answer after the start.
 const READY_WAIT: Duration = Duration::from_secs(60);
-/// Longest wait for a part to stop by itself. A node may be draining for as long as it was told.
+/// Longest wait for a part to stop by itself, beyond what a node may be draining for.
 const STOP_WAIT: Duration = Duration::from_secs(60);
+/// The same once somebody is in a hurry: a node kills its tasks first.
+const HURRIED_WAIT: Duration = Duration::from_secs(10);
 /// How often the parts are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -164,27 +166,44 @@ impl Children {
         }
     }
 
-    /// Asks each part to stop, last first, and kills what does not. Nodes drain side by side.
-    pub(super) async fn stop_all(&mut self) {
+    /// Asks the nodes to stop, side by side, and kills what does not after `drain` and a while. Those
+    /// who hurry let them drain no longer.
+    pub(super) async fn stop_nodes(&mut self, drain: Span, now: &CancellationToken) {
         let (nodes, rest): (Vec<_>, Vec<_>) =
             self.running.drain(..).partition(|running| running.part.name.starts_with("node-"));
-        futures::future::join_all(nodes.into_iter().map(stop)).await;
-        for running in rest.into_iter().rev() {
-            stop(running).await;
+        self.running = rest;
+        let patience = drain.duration() + STOP_WAIT;
+        let stopping = nodes.into_iter().map(|node| stop(node, patience, now));
+        futures::future::join_all(stopping).await;
+    }
+
+    /// Asks each part to stop, last first, and kills what does not.
+    pub(super) async fn stop_rest(&mut self, now: &CancellationToken) {
+        while let Some(running) = self.running.pop() {
+            stop(running, STOP_WAIT, now).await;
         }
         // Nothing to look at any more.
         let _ = std::fs::remove_file(&self.pids_file);
     }
 }
 
-async fn stop(mut running: Running) {
+async fn stop(mut running: Running, patience: Duration, now: &CancellationToken) {
     let Some(child) = &mut running.child else { return };
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid {
+    let tell = |signal| {
         // It may just have ended by itself.
-        let _ = kill_process(pid, Signal::TERM);
-    }
-    if tokio::time::timeout(STOP_WAIT, child.wait()).await.is_err() {
+        let _ = pid.map(|pid| kill_process(pid, signal));
+    };
+    tell(Signal::TERM);
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(patience, child.wait()) => ended,
+        () = now.cancelled() => {
+            // What a node understands as: kill the tasks, do not drain.
+            tell(Signal::INT);
+            tokio::time::timeout(HURRIED_WAIT, child.wait()).await
+        }
+    };
+    if ended.is_err() {
         output::note(format!("{} did not stop; killing it", running.part.name));
         let _ = child.kill().await;
     }

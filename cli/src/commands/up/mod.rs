@@ -10,10 +10,12 @@ mod leftovers;
 mod nodes;
 mod ports;
 mod secrets;
+mod stopping;
 mod tools;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 
+use mesh_fabric::shutdown::Stages;
 use mesh_schemas::{Cpu, ErrorCode, Problem, Span};
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +82,7 @@ impl Args {
     }
 }
 
-pub(crate) async fn run(args: Args, stop: &CancellationToken) -> Outcome {
+pub(crate) async fn run(args: Args, stages: &Stages) -> Outcome {
     if args.is_public() && args.host.is_empty() {
         return Err(Problem::new(
             ErrorCode::InsecureBind,
@@ -96,51 +98,53 @@ pub(crate) async fn run(args: Args, stop: &CancellationToken) -> Outcome {
     let secrets = Secrets::load_or_make(&layout, &args)?;
     let ports = Ports::load_or_choose(&layout, &args)?;
     configs::write_all(&layout, &args, &ports, &secrets)?;
+    let client = client(&layout, &ports, &secrets)?;
     let mut children = Children::new(layout.pids_file());
-    let outcome = serve(&args, &layout, &ports, &secrets, &mut children, stop).await;
-    output::note("stopping …");
-    children.stop_all().await;
+    let parts = Parts { args: &args, layout: &layout, ports: &ports, secrets: &secrets };
+    let outcome = serve(&parts, &client, &mut children, &stages.stop).await;
+    let drain = args.drain_timeout.unwrap_or_else(|| nodes::longest_drain(&layout, args.nodes));
+    stopping::stop(&mut children, &client, drain, &stages.now).await;
     outcome
 }
 
+/// What the parts are started from.
+struct Parts<'a> {
+    args: &'a Args,
+    layout: &'a Layout,
+    ports: &'a Ports,
+    secrets: &'a Secrets,
+}
+
 async fn serve(
-    args: &Args,
-    layout: &Layout,
-    ports: &Ports,
-    secrets: &Secrets,
+    parts: &Parts<'_>,
+    client: &Client,
     children: &mut Children,
     stop: &CancellationToken,
 ) -> Outcome {
     let begun = Instant::now();
-    let starting = start(args, layout, ports, secrets, children);
+    let starting = start(parts, client, children);
     tokio::select! {
         started = starting => started?,
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
     }
-    announce(args, layout, ports, secrets, begun)?;
+    announce(parts, begun)?;
     children.mind_until(stop).await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(
-    args: &Args,
-    layout: &Layout,
-    ports: &Ports,
-    secrets: &Secrets,
-    children: &mut Children,
-) -> Result<(), Problem> {
+async fn start(parts: &Parts<'_>, client: &Client, children: &mut Children) -> Result<(), Problem> {
+    let Parts { args, layout, ports, secrets } = parts;
     children.start(tools::nats_server(layout)?).await?;
     if args.objects_endpoint.is_none() {
         children.start(tools::mesh_store(layout, args, ports)?).await?;
     }
     children.start(tools::orchestrator(layout)?).await?;
-    let client = client(layout, ports, secrets)?;
-    children.until_ready(&client).await?;
+    children.until_ready(client).await?;
     for number in 1..=args.nodes {
-        nodes::join_if_new(&client, layout, ports, secrets.tls, number).await?;
+        nodes::join_if_new(client, layout, ports, secrets.tls, number).await?;
         children.start(tools::node(layout, args, ports, number)?).await?;
     }
-    nodes::until_online(&client, args.nodes).await
+    nodes::until_online(client, args.nodes).await
 }
 
 fn client(layout: &Layout, ports: &Ports, secrets: &Secrets) -> Result<Client, Problem> {
@@ -148,13 +152,8 @@ fn client(layout: &Layout, ports: &Ports, secrets: &Secrets) -> Result<Client, P
     Client::new(&ports.server_url(secrets.tls), secrets.admin_token.trim(), ca.as_deref())
 }
 
-fn announce(
-    args: &Args,
-    layout: &Layout,
-    ports: &Ports,
-    secrets: &Secrets,
-    begun: Instant,
-) -> Result<(), Problem> {
+fn announce(parts: &Parts<'_>, begun: Instant) -> Result<(), Problem> {
+    let Parts { args, layout, ports, secrets } = parts;
     let server = ports.server_url(secrets.tls);
     if !args.no_context {
         let ca_file = secrets.tls.then(|| layout.ca_file());
@@ -162,7 +161,8 @@ fn announce(
             .save()?;
     }
     output::note(format!("ready in {:.1} s at {server}", begun.elapsed().as_secs_f32()));
-    output::note(format!("data in {}, {} node(s)", layout.root().display(), args.nodes));
+    let nodes = output::count(args.nodes, "node");
+    output::note(format!("data in {}, {nodes}", layout.root().display()));
     if secrets.admin_token_is_new {
         output::note(format!("administrator's token, shown once: {}", secrets.admin_token.trim()));
     }

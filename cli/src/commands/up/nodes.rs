@@ -15,6 +15,9 @@ use crate::{client::Client, context::io};
 /// Who a node is, below its directory; written by `mesh-node join`.
 const IDENTITY: &str = "identity.json";
 
+/// A node's `drain_timeout` when its file does not say.
+const DRAIN_DEFAULT: Span = Span::from_secs(30);
+
 /// Longest wait for nodes to say hello.
 const ONLINE_WAIT: Duration = Duration::from_secs(30);
 
@@ -67,6 +70,17 @@ fn tell_address(layout: &Layout, ports: &Ports, tls: bool, number: u16) -> Resul
     mesh_fabric::files::write_private(&file, &bytes).map_err(|error| io("write", &file, &error))
 }
 
+/// How long the most patient of the nodes lets its tasks run when it is told to stop, as its owner's file
+/// says.
+pub(super) fn longest_drain(layout: &Layout, nodes: u16) -> Span {
+    let of_file = |number| {
+        let text = std::fs::read_to_string(layout.node_config(number)).ok()?;
+        let table: toml::Table = toml::from_str(&text).ok()?;
+        table.get("drain_timeout")?.as_str()?.parse().ok()
+    };
+    (1..=nodes).map(|number| of_file(number).unwrap_or(DRAIN_DEFAULT)).max().unwrap_or_default()
+}
+
 /// Waits until so many nodes are online.
 pub(super) async fn until_online(client: &Client, wanted: u16) -> Result<(), Problem> {
     let all = async {
@@ -80,7 +94,7 @@ pub(super) async fn until_online(client: &Client, wanted: u16) -> Result<(), Pro
         }
     };
     tokio::time::timeout(ONLINE_WAIT, all).await.unwrap_or_else(|_| {
-        Err(Problem::new(ErrorCode::Timeout, format!("not all {wanted} node(s) came online"))
+        Err(Problem::new(ErrorCode::Timeout, format!("not all {wanted} nodes came online"))
             .hint("the node's log lies in the data directory"))
     })
 }
