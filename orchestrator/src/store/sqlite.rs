@@ -3,7 +3,7 @@
 use std::{path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool,
+    Connection as _, Sqlite, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -46,6 +46,11 @@ impl SqliteFile {
             .busy_timeout(BUSY_TIMEOUT)
             .statement_cache_capacity(64);
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        // On a full or failing disk SQLite itself rolls back, and sqlx goes on counting the transaction: no
+        // other could ever begin on that connection.
+        let pool = pool.before_acquire(|connection, _| {
+            Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+        });
         let writer = pool
             .clone()
             .max_connections(1)
@@ -121,5 +126,34 @@ impl Transaction for sqlx::Transaction<'static, Sqlite> {
 
     async fn rollback(self, doing: &'static str) -> Result<(), StoreError> {
         Self::rollback(self).await.map_err(failed(doing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("mesh.db").display());
+        let file = SqliteFile::open(&url).await.unwrap();
+        let insert =
+            "INSERT INTO join_code (code_hash, expires_at) VALUES (hex(randomblob(1e6)), 1)";
+        // SQLite takes this for a full disk, on this connection alone.
+        let pages: i64 =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&file.writer).await.unwrap();
+        let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 1));
+        sqlx::query(limit).execute(&file.writer).await.unwrap();
+        let mut full = file.write("filling it").await.unwrap();
+        let error = sqlx::query(insert).execute(&mut *full).await.unwrap_err();
+        assert!(error.to_string().contains("full"), "{error}");
+        drop(full);
+        let mut again = file.write("writing again").await.unwrap();
+        sqlx::query(insert).execute(&mut *again).await.unwrap();
+        again.commit().await.unwrap();
+        let query = "SELECT count(*) FROM join_code";
+        let rows: i64 = sqlx::query_scalar(query).fetch_one(&file.readers).await.unwrap();
+        assert_eq!(rows, 1, "nothing of what failed is there");
     }
 }
