@@ -225,6 +225,8 @@ async fn serve(client: TcpStream, mut shared: Shared) {
                 tokio::select! {
                     () = reset.cancelled() => {}
                     () = stop.cancelled() => {}
+                    // A connection that is kept open must not go on lying when all is good again.
+                    _ = shared.link.wait_for(|link| link.accept != accept) => {}
                     () = answered => {}
                 }
                 return;

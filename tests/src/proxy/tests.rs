@@ -147,4 +147,11 @@ async fn requests_are_answered_in_the_targets_place() {
         assert_eq!(answer.status(), 503);
     }
     assert_eq!(proxy.passed().up_bytes, 0);
+    // The client keeps its connection. Healed, it must lead to the target, which is no HTTP server.
+    proxy.set(Link::GOOD);
+    crate::wait_until(SOON, "a request reaches the target", async || {
+        let _no_http = client.put(&url).body("x").timeout(Duration::from_secs(1)).send().await;
+        proxy.passed().up_bytes > 0
+    })
+    .await;
 }
