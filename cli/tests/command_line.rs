@@ -7,7 +7,10 @@ use std::{
     fs::File,
     path::Path,
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// An address of loopback where nothing listens.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -103,6 +106,34 @@ fn a_cluster_that_is_away_is_named_without_our_insides() {
     let said = stderr(&without_cluster(&["doctor"], dir.path()));
     assert!(!said.contains("mesh doctor"), "doctor sends to itself: {said}");
     assert!(said.contains("mesh up"), "{said}");
+}
+
+/// The process has a handler for SIGINT by now.
+fn catches_interrupts(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0
+}
+
+#[test]
+fn ctrl_c_ends_what_waits_for_standard_input() {
+    let mut child = mesh(&["submit", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !catches_interrupts(child.id()) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never got so far");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code();
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(code, Some(130), "standard input was open all the time");
 }
 
 #[test]

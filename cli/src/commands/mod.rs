@@ -2,7 +2,7 @@
 
 use std::{future::Future, process::ExitCode};
 
-use mesh_fabric::shutdown::Stages;
+use mesh_fabric::shutdown;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,38 +34,32 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// Carries out one command. Ctrl-C ends it at once, except where something must be cleaned up or said
 /// first; a second one ends that too.
 pub(crate) async fn run(args: Args) -> Outcome {
-    let stages = mesh_fabric::shutdown::stages();
-    // It would leave the parts of the cluster behind.
-    let needs_its_end = matches!(args.command, Command::Up(_));
-    tokio::select! {
-        outcome = carry_out(args, &stages) => outcome,
-        () = stages.now.cancelled(), if !needs_its_end => Ok(ExitCode::from(INTERRUPTED)),
-    }
-}
-
-async fn carry_out(args: Args, stages: &Stages) -> Outcome {
-    let (global, stop) = (args.global, stages.stop.clone());
+    let global = args.global;
     match args.command {
-        Command::Up(args) => up::run(args, stages).await,
-        Command::Submit(args) => submit::run(&global, *args, &stop).await,
-        Command::Run(args) => run::run(&global, *args, &stop).await,
-        Command::Jobs(args) => unless(&stop, jobs::run(&global, &args)).await,
-        Command::Job(command) => unless(&stop, job::run(&global, command)).await,
-        Command::Logs(args) => unless(&stop, logs::run(&global, &args)).await,
-        Command::Artifacts(command) => unless(&stop, artifacts::run(&global, command)).await,
-        Command::Why(args) => unless(&stop, why::run(&global, &args)).await,
-        Command::Cancel(args) => unless(&stop, cancel::run(&global, &args)).await,
-        Command::Retry(args) => unless(&stop, retry::run(&global, &args)).await,
-        Command::Wait(args) => unless(&stop, wait::run(&global, &args)).await,
-        Command::Nodes(args) => unless(&stop, nodes::run(&global, &args)).await,
-        Command::Node(command) => unless(&stop, node::run(&global, command)).await,
-        Command::Token(command) => unless(&stop, token::run(&global, command)).await,
-        Command::Doctor(args) => unless(&stop, doctor::run(&global, &args)).await,
+        Command::Up(args) => up::run(args, &shutdown::stages()).await,
+        Command::Submit(args) => submit::run(&global, *args, &shutdown::token()).await,
+        Command::Run(args) => run::run(&global, *args, &shutdown::token()).await,
+        Command::Artifacts(command) => {
+            unless(&shutdown::token(), artifacts::run(&global, command)).await
+        }
+        // These leave nothing half done, so Ctrl-C ends them as it ends any program, even one that is
+        // blocked in printing.
+        Command::Jobs(args) => jobs::run(&global, &args).await,
+        Command::Job(command) => job::run(&global, command).await,
+        Command::Logs(args) => logs::run(&global, &args).await,
+        Command::Why(args) => why::run(&global, &args).await,
+        Command::Cancel(args) => cancel::run(&global, &args).await,
+        Command::Retry(args) => retry::run(&global, &args).await,
+        Command::Wait(args) => wait::run(&global, &args).await,
+        Command::Nodes(args) => nodes::run(&global, &args).await,
+        Command::Node(command) => node::run(&global, command).await,
+        Command::Token(command) => token::run(&global, command).await,
+        Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Completions(args) => completions::run(&args),
     }
 }
 
-/// The command's outcome, unless Ctrl-C comes first: nothing is left half done.
+/// The command's outcome, unless Ctrl-C comes first: what it has begun to write is removed.
 async fn unless(stop: &CancellationToken, command: impl Future<Output = Outcome>) -> Outcome {
     tokio::select! {
         outcome = command => outcome,

@@ -10,6 +10,8 @@ use mesh_schemas::{
     spec::{ArrayRange, ArraySpec, SPEC_BYTES_MAX},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::context;
 
 /// What the job asks for; each flag overrides the field of the same name in the file.
@@ -90,8 +92,29 @@ pub(crate) struct SpecFlags {
 }
 
 impl SpecFlags {
+    /// As [`Self::spec`]; `None` when Ctrl-C comes first, as standard input may never end.
+    pub(crate) async fn read(
+        &self,
+        file: Option<&Path>,
+        command: &[String],
+        stop: &CancellationToken,
+    ) -> Result<Option<JobSpec>, Problem> {
+        if file.is_none() && self.array_file.is_none() {
+            return self.spec(None, command).map(Some);
+        }
+        let (flags, file, command) = (self.clone(), file.map(Path::to_owned), command.to_vec());
+        let reading = tokio::task::spawn_blocking(move || flags.spec(file.as_deref(), &command));
+        tokio::select! {
+            spec = reading => match spec {
+                Ok(spec) => spec.map(Some),
+                Err(error) => Err(Problem::new(ErrorCode::Internal, error.to_string())),
+            },
+            () = stop.cancelled() => Ok(None),
+        }
+    }
+
     /// The spec of the file, if any, changed by the flags and the command.
-    pub(crate) fn spec(&self, file: Option<&Path>, command: &[String]) -> Result<JobSpec, Problem> {
+    fn spec(&self, file: Option<&Path>, command: &[String]) -> Result<JobSpec, Problem> {
         let mut spec = match file {
             Some(path) => JobSpec::from_text(&read_bounded(path)?)?,
             None => JobSpec::new(command.iter().cloned()),

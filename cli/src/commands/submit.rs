@@ -50,7 +50,8 @@ impl Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
-    let mut spec = args.flags.spec(args.file.as_deref(), &args.command)?;
+    let read = args.flags.read(args.file.as_deref(), &args.command, stop).await?;
+    let Some(mut spec) = read else { return Ok(ExitCode::from(INTERRUPTED)) };
     let client = context::client(global)?;
     if let Some(dir) = &args.dir {
         spec.input = Some(objects::ship(&client, dir).await?);
