@@ -54,6 +54,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Mesh {
     up: Process,
+    options: Options,
     dir: TempDir,
     server: String,
     http: Http,
@@ -66,25 +67,28 @@ impl Mesh {
     /// When it does not become ready; shows what it said.
     pub async fn start(options: &Options) -> Self {
         let dir = tmp::dir("up");
-        let mut command = Command::new(bins::path("mesh"));
-        command.args(["up", "--no-context", "--listen", "127.0.0.1:0"]);
-        command.args(["--drain-timeout", options.drain]);
-        command.args(["--nodes", &options.nodes.to_string(), "--cpu", options.cpu]);
-        command.args(&options.args).arg("--data").arg(dir.path().join("data"));
-        command.env("MESH_NATS_SERVER", crate::tools::nats_server());
-        let mut up = Process::start(&mut command, &dir.path().join("up.log"));
-        wait_for(READY_WAIT, "mesh up is ready", async || {
-            assert!(up.exited().is_none(), "mesh up ended: {}", up.log_tail());
-            up.log_tail().contains("ready in").then_some(())
-        })
-        .await;
+        let up = start(options, dir.path(), "up.log").await;
         let data = dir.path().join("data");
         let ports: serde_json::Value =
             serde_json::from_slice(&fs::read(data.join("ports.json")).unwrap()).unwrap();
         let server = format!("http://{}", ports["api"].as_str().unwrap());
         let token = fs::read_to_string(data.join("admin.token")).unwrap();
         let http = Http::new(&server).with_token(token.trim());
-        Self { up, dir, server, http }
+        Self { up, options: options.clone(), dir, server, http }
+    }
+
+    /// Stops all of it as Ctrl-C does, and starts it again on the same data.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn restart(&mut self) {
+        self.up.stop(STOP_WAIT);
+        self.up = start(&self.options, self.dir.path(), "up-again.log").await;
+    }
+
+    /// The last lines of `mesh up` itself.
+    pub fn said(&self) -> String {
+        self.up.log_tail()
     }
 
     /// The data directory.
@@ -243,6 +247,22 @@ impl Mesh {
         let text = fs::read(self.data().join(format!("{part}.log"))).unwrap_or_default();
         String::from_utf8_lossy(&text[text.len().saturating_sub(8_000)..]).into_owned()
     }
+}
+
+async fn start(options: &Options, dir: &Path, log: &str) -> Process {
+    let mut command = Command::new(bins::path("mesh"));
+    command.args(["up", "--no-context", "--listen", "127.0.0.1:0"]);
+    command.args(["--drain-timeout", options.drain]);
+    command.args(["--nodes", &options.nodes.to_string(), "--cpu", options.cpu]);
+    command.args(&options.args).arg("--data").arg(dir.join("data"));
+    command.env("MESH_NATS_SERVER", crate::tools::nats_server());
+    let mut up = Process::start(&mut command, &dir.join(log));
+    wait_for(READY_WAIT, "mesh up is ready", async || {
+        assert!(up.exited().is_none(), "mesh up ended: {}", up.log_tail());
+        up.log_tail().contains("ready in").then_some(())
+    })
+    .await;
+    up
 }
 
 impl Drop for Mesh {

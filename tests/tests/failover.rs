@@ -137,6 +137,20 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     duo.all_ended_once(&jobs).await;
 }
 
+/// Also what the leader stands on goes and comes back with it: broker, object store and node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mesh_that_starts_again_behind_another_leader_is_up_and_its_nodes_work() {
+    let _turn = turn().await;
+    let mut duo = Duo::start().await;
+    duo.until_done(100).await;
+    duo.mesh.restart().await;
+    assert!(duo.mesh.said().contains("stands by"), "{}", duo.mesh.said());
+    assert_eq!(health(duo.mesh.http()).await.as_deref(), Some("standby"));
+    duo.talk_to_standby();
+    let job = duo.mesh.submit(&mesh_schemas::JobSpec::new(["true"])).await.job;
+    duo.all_ended(&[job]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_touches_nothing_and_says_who_leads_also_when_that_one_starts_again() {
     let _turn = turn().await;

@@ -154,11 +154,16 @@ impl Duo {
         metric(self.standby.http(), name).await
     }
 
-    /// Every task of the array and of these jobs ended well, by one attempt, once.
-    pub(crate) async fn all_ended_once(&self, jobs: &[JobId]) {
+    /// The array and these jobs have ended.
+    pub(crate) async fn all_ended(&self, jobs: &[JobId]) {
         for job in std::iter::once(&self.array).chain(jobs) {
             self.mesh.finished(*job, LONG).await;
         }
+    }
+
+    /// Every task of the array and of these jobs ended well, by one attempt, once.
+    pub(crate) async fn all_ended_once(&self, jobs: &[JobId]) {
+        self.all_ended(jobs).await;
         let mut ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
         ids.push(self.array.to_string());
         let of_ours = format!("job IN ('{}')", ids.join("','"));

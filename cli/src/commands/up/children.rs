@@ -26,6 +26,8 @@ const READY_WAIT: Duration = Duration::from_secs(60);
 const STOP_WAIT: Duration = Duration::from_secs(60);
 /// The same once somebody is in a hurry: a node kills its tasks first.
 const HURRIED_WAIT: Duration = Duration::from_secs(10);
+/// An orchestrator that still stands by after so long, more than a lease, is one of several: another one leads.
+const STANDBY_AFTER: Duration = Duration::from_secs(10);
 /// How often the parts are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -72,6 +74,15 @@ impl Running {
     }
 }
 
+/// What became of this cluster's orchestrator.
+#[derive(Debug)]
+pub(super) enum Ready {
+    /// It leads, and all that it stands on is there.
+    Leads,
+    /// It stands by; the text says who leads.
+    StandsBy(String),
+}
+
 /// The processes, in the order of their start.
 pub(super) struct Children {
     running: Vec<Running>,
@@ -97,13 +108,20 @@ impl Children {
     }
 
     /// Waits until the API answers and all it stands on is there, restarting parts meanwhile.
-    pub(super) async fn until_ready(&mut self, client: &Client) -> Result<(), Problem> {
+    pub(super) async fn until_ready(&mut self, client: &Client) -> Result<Ready, Problem> {
         let begun = Instant::now();
         loop {
             self.look();
             let answer = client.get::<ServerInfo>("/info").await;
             match answer {
-                Ok(info) if info.store_ok && info.bus_ok && info.objects_ok => return Ok(()),
+                Ok(info) if info.store_ok && info.bus_ok && info.objects_ok => {
+                    return Ok(Ready::Leads);
+                }
+                Err(problem)
+                    if problem.code == ErrorCode::Standby && begun.elapsed() > STANDBY_AFTER =>
+                {
+                    return Ok(Ready::StandsBy(problem.detail));
+                }
                 Ok(_) | Err(_) if begun.elapsed() < READY_WAIT => {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }

@@ -19,7 +19,12 @@ use mesh_fabric::shutdown::Stages;
 use mesh_schemas::{Cpu, ErrorCode, Problem, Span};
 use tokio_util::sync::CancellationToken;
 
-use self::{children::Children, layout::Layout, ports::Ports, secrets::Secrets};
+use self::{
+    children::{Children, Ready},
+    layout::Layout,
+    ports::Ports,
+    secrets::Secrets,
+};
 pub(crate) use layout::never_ship;
 pub(crate) use tools::binary;
 
@@ -123,28 +128,37 @@ async fn serve(
 ) -> Outcome {
     let begun = Instant::now();
     let starting = start(parts, client, children);
-    tokio::select! {
+    let ready = tokio::select! {
         started = starting => started?,
         () = stop.cancelled() => return Ok(ExitCode::from(130)),
-    }
-    announce(parts, begun)?;
+    };
+    announce(parts, begun, &ready)?;
     children.mind_until(stop).await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(parts: &Parts<'_>, client: &Client, children: &mut Children) -> Result<(), Problem> {
+async fn start(
+    parts: &Parts<'_>,
+    client: &Client,
+    children: &mut Children,
+) -> Result<Ready, Problem> {
     let Parts { args, layout, ports, secrets } = parts;
     children.start(tools::nats_server(layout)?).await?;
     if args.objects_endpoint.is_none() {
         children.start(tools::mesh_store(layout, args, ports)?).await?;
     }
     children.start(tools::orchestrator(layout)?).await?;
-    children.until_ready(client).await?;
+    let ready = children.until_ready(client).await?;
     for number in 1..=args.nodes {
         nodes::join_if_new(client, layout, ports, secrets.tls, number).await?;
         children.start(tools::node(layout, args, ports, number)?).await?;
     }
-    nodes::until_online(client, args.nodes).await
+    match ready {
+        Ready::Leads => nodes::until_online(client, args.nodes).await?,
+        // The leader knows them; they say hello to whoever leads.
+        Ready::StandsBy(_) => {}
+    }
+    Ok(ready)
 }
 
 fn client(layout: &Layout, ports: &Ports, secrets: &Secrets) -> Result<Client, Problem> {
@@ -152,7 +166,7 @@ fn client(layout: &Layout, ports: &Ports, secrets: &Secrets) -> Result<Client, P
     Client::new(&ports.server_url(secrets.tls), secrets.admin_token.trim(), ca.as_deref())
 }
 
-fn announce(parts: &Parts<'_>, begun: Instant) -> Result<(), Problem> {
+fn announce(parts: &Parts<'_>, begun: Instant, ready: &Ready) -> Result<(), Problem> {
     let Parts { args, layout, ports, secrets } = parts;
     let server = ports.server_url(secrets.tls);
     if !args.no_context {
@@ -161,6 +175,9 @@ fn announce(parts: &Parts<'_>, begun: Instant) -> Result<(), Problem> {
             .save()?;
     }
     output::note(format!("ready in {:.1} s at {server}", begun.elapsed().as_secs_f32()));
+    if let Ready::StandsBy(who_leads) = ready {
+        output::note(who_leads);
+    }
     let nodes = output::count(args.nodes, "node");
     output::note(format!("data in {}, {nodes}", layout.root().display()));
     if secrets.admin_token_is_new {
