@@ -34,10 +34,10 @@ fn first_words(held: Option<u64>, drain: Span) -> String {
     match held {
         Some(held) if held > 0 => {
             let tasks = output::count(held, "task");
-            let (verb, they) = if held == 1 { ("runs", "it") } else { ("run", "they") };
+            let verb = if held == 1 { "runs" } else { "run" };
             format!(
-                "stopping: {tasks} still {verb} and may go on for {drain}, then {they} will run again \
-                 after the next start; Ctrl-C again ends at once"
+                "stopping: {tasks} still {verb} and may go on for {drain}; what has not ended by then \
+                 runs again after the next start; Ctrl-C again ends at once"
             )
         }
         Some(_) | None => "stopping …".into(),
