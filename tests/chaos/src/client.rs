@@ -1,7 +1,13 @@
 //! A client: submits, submits again, cancels, retries and looks, and writes down what it was told. It
 //! gives up on a request after some seconds; what became of that is then unknown to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use mesh_schemas::{
     ErrorCode, JobId, NodeId, Problem,
@@ -30,7 +36,9 @@ const OPEN_MAX: usize = 5;
 pub struct Client {
     /// Its number.
     pub number: u32,
-    http: Http,
+    /// The orchestrators; of several, one leads.
+    http: Vec<Http>,
+    asking: AtomicUsize,
     recorder: Arc<Recorder>,
     rng: Rng,
     canary: String,
@@ -47,9 +55,16 @@ struct Mine {
 
 impl Client {
     /// A client that takes its choices from a seed.
-    pub fn new(number: u32, http: Http, recorder: Arc<Recorder>, seed: u64, canary: &str) -> Self {
+    pub fn new(
+        number: u32,
+        http: Vec<Http>,
+        recorder: Arc<Recorder>,
+        seed: u64,
+        canary: &str,
+    ) -> Self {
         let rng = Rng::new(seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number)));
-        Self { number, http, recorder, rng, canary: canary.to_owned(), mine: Vec::new() }
+        let (asking, canary) = (AtomicUsize::new(0), canary.to_owned());
+        Self { number, http, asking, recorder, rng, canary, mine: Vec::new() }
     }
 
     /// Asks for this and that until told to stop.
@@ -139,7 +154,7 @@ impl Client {
             body: work.body(),
             wanted: work.wanted.clone(),
         };
-        let request = self.http.request(Method::POST, "/api/v1/jobs").json(&work.spec);
+        let request = self.request(Method::POST, "/api/v1/jobs").json(&work.spec);
         self.ask(action, request, |Submitted { job, created, .. }| Answer::Submitted {
             job,
             created,
@@ -152,7 +167,7 @@ impl Client {
     /// # Errors
     /// As [`Self::run`].
     pub async fn act_on_node(&self, node: NodeId, act: &str) -> anyhow::Result<Outcome> {
-        let request = self.http.request(Method::POST, &format!("/api/v1/nodes/{node}/{act}"));
+        let request = self.request(Method::POST, &format!("/api/v1/nodes/{node}/{act}"));
         let action = Action::Node(node, act.to_owned());
         self.ask(action, request, |_: serde_json::Value| Answer::Done).await
     }
@@ -170,7 +185,7 @@ impl Client {
     }
 
     async fn cancel(&self, job: JobId) -> anyhow::Result<()> {
-        let request = self.http.request(Method::POST, &format!("/api/v1/jobs/{job}/cancel"));
+        let request = self.request(Method::POST, &format!("/api/v1/jobs/{job}/cancel"));
         let answer = |Changed { tasks, .. }| Answer::Changed(tasks);
         self.ask(Action::Cancel(job), request, answer).await.map(drop)
     }
@@ -186,7 +201,7 @@ impl Client {
         // It lives again, or may.
         mine.ended = None;
         let Some(job) = mine.job else { return Ok(()) };
-        let request = self.http.request(Method::POST, &format!("/api/v1/jobs/{job}/retry"));
+        let request = self.request(Method::POST, &format!("/api/v1/jobs/{job}/retry"));
         let answer = |Changed { tasks, .. }| Answer::Changed(tasks);
         self.ask(Action::Retry(job), request, answer).await.map(drop)
     }
@@ -199,7 +214,7 @@ impl Client {
             .collect();
         let Some(index) = self.rng.pick(&open).copied() else { return Ok(()) };
         let Some(job) = self.mine.get(index).and_then(|mine| mine.job) else { return Ok(()) };
-        let request = self.http.request(Method::GET, &format!("/api/v1/jobs/{job}"));
+        let request = self.request(Method::GET, &format!("/api/v1/jobs/{job}"));
         let answer = |detail: JobDetail| Answer::Seen(detail.view.state);
         let outcome = self.ask(Action::Look(job), request, answer).await?;
         if let Outcome::Ok(Answer::Seen(state)) = outcome
@@ -208,6 +223,11 @@ impl Client {
             mine.ended = state.is_terminal().then_some(state);
         }
         Ok(())
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let index = self.asking.load(Ordering::Relaxed) % self.http.len();
+        self.http[index].request(method, path)
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -219,6 +239,9 @@ impl Client {
         let id = self.recorder.asked(self.number, action)?;
         let outcome = send(request.timeout(PATIENCE), answer).await;
         self.recorder.done(id, outcome.clone())?;
+        if wants_another(&outcome) {
+            self.asking.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(outcome)
     }
 }
@@ -239,6 +262,17 @@ async fn send<T: DeserializeOwned>(
         Ok(problem) if says_no(problem.code) => Outcome::Fail(problem.code.to_string()),
         Ok(problem) => Outcome::Unknown(problem.to_string()),
         Err(error) => unknown(error),
+    }
+}
+
+/// The next request is better sent to another orchestrator.
+fn wants_another(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Ok(_) => false,
+        Outcome::Fail(code) => {
+            [ErrorCode::Standby, ErrorCode::NotLeader].iter().any(|known| known.as_str() == code)
+        }
+        Outcome::Unknown(_) => true,
     }
 }
 

@@ -216,7 +216,7 @@ impl Running {
         let (due, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(at, _)| *at <= now);
         self.pending = later;
         for (_, later) in due {
-            if later == Later::Start(ORCHESTRATOR.into()) {
+            if matches!(&later, Later::Start(part) if part.starts_with(ORCHESTRATOR)) {
                 self.prober.orchestrator_starts();
             }
             if let Err(error) = later.carry_out(&mut self.cluster) {
@@ -301,10 +301,8 @@ impl Running {
     async fn open_jobs(&self) -> Option<usize> {
         let mut open = 0;
         for state in [JobState::Queued, JobState::Running] {
-            let path = format!("/api/v1/jobs?state={state}&limit=1000");
-            let (status, body) = self.cluster.direct.get(&path).await.ok()?;
-            let page: Page<JobView> =
-                serde_json::from_value(body).ok().filter(|_| status.is_success())?;
+            let path = format!("/jobs?state={state}&limit=1000");
+            let page: Page<JobView> = self.cluster.ask(&path).await?;
             open += page.items.len();
         }
         Some(open)

@@ -26,7 +26,7 @@ pub(super) struct Addresses {
     pub(super) orchestrator_nats: SocketAddr,
     pub(super) orchestrator_store: SocketAddr,
     pub(super) nodes_store: SocketAddr,
-    /// The database's URL and the file with its password.
+    /// The database's URL and its password.
     pub(super) database: Option<(String, String)>,
 }
 

@@ -8,7 +8,7 @@ mod start;
 mod tmpfs;
 mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use mesh_fabric::nats_auth::ClusterKeys;
@@ -17,6 +17,8 @@ use mesh_tests::{
     http::Http,
     proxy::{Link, Proxy},
 };
+
+use serde::de::DeserializeOwned;
 
 pub use database::Database;
 pub use parts::Part;
@@ -34,10 +36,12 @@ pub struct Cluster {
     pub parts: BTreeMap<String, Part>,
     /// The wires, by `<client>-<server>`.
     pub links: BTreeMap<&'static str, Proxy>,
-    /// The API through the clients' wire.
-    pub http: Http,
-    /// The API past all proxies, for the run's own looks.
-    pub direct: Http,
+    /// The API of each orchestrator through the clients' wire to it.
+    pub http: Vec<Http>,
+    /// The same past all proxies, for the run's own looks.
+    pub direct: Vec<Http>,
+    /// Where each orchestrator listens, past all proxies.
+    pub apis: Vec<SocketAddr>,
     /// The nodes by part.
     pub nodes: BTreeMap<String, NodeId>,
     /// Small file systems, by part.
@@ -64,14 +68,20 @@ pub mod wire {
     pub const ORCHESTRATOR_DATABASE: &str = "orchestrator-database";
     /// All nodes' to the object store.
     pub const NODES_STORE: &str = "nodes-store";
+    /// The second orchestrator's to PostgreSQL.
+    pub const STANDBY_DATABASE: &str = "standby-database";
     /// The clients' to the API.
     pub const CLIENTS_API: &str = "clients-api";
+    /// The clients' to the second orchestrator's API.
+    pub const CLIENTS_STANDBY: &str = "clients-standby";
     /// Each node's to the broker.
     pub const NODE_NATS: [&str; 3] = ["node-1-nats", "node-2-nats", "node-3-nats"];
 }
 
 /// The orchestrator's part.
 pub const ORCHESTRATOR: &str = "orchestrator";
+/// The second orchestrator's part, on PostgreSQL.
+pub const STANDBY: &str = "orchestrator-2";
 /// The broker's part.
 pub const NATS: &str = "nats";
 /// The object store's part.
@@ -89,6 +99,22 @@ impl Cluster {
     /// The parts that are nodes.
     pub fn node_names(&self) -> Vec<String> {
         self.nodes.keys().cloned().collect()
+    }
+
+    /// The orchestrators: one, or two of which one leads.
+    pub fn orchestrators(&self) -> Vec<String> {
+        self.parts.keys().filter(|name| name.starts_with(ORCHESTRATOR)).cloned().collect()
+    }
+
+    /// What the orchestrator that leads answers below `/api/v1`; none when none does.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        for http in &self.direct {
+            let Ok((status, body)) = http.get(&format!("/api/v1{path}")).await else { continue };
+            if status.is_success() {
+                return serde_json::from_value(body).ok();
+            }
+        }
+        None
     }
 
     /// Starts whatever has died by itself; says what did.

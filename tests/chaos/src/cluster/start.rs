@@ -22,10 +22,10 @@ use mesh_tests::{
     tools,
     wait::look_for,
 };
-use serde::de::DeserializeOwned;
 
 use super::{
-    Cluster, Database, NATS, ORCHESTRATOR, Part, STORE, Tmpfs, configs, parts::Program, wire,
+    Cluster, Database, NATS, ORCHESTRATOR, Part, STANDBY, STORE, Tmpfs, configs, parts::Program,
+    wire,
 };
 
 /// Longest wait for each step of the start, on a busy machine.
@@ -84,8 +84,8 @@ impl Cluster {
             StoreKind::Sqlite => None,
             StoreKind::Postgres => Some(Database::make()?),
         };
-        let [nats, store, api] = ports::free_many().map(ports::loopback);
-        let links = links(options, nats, store, api, database.as_ref()).await;
+        let [nats, store, api, standby] = ports::free_many().map(ports::loopback);
+        let links = links(options, [nats, store, api, standby], database.as_ref()).await;
         let at = |wire: &str| links.get(wire).map_or(api, Proxy::address);
         let addresses = configs::Addresses {
             nats,
@@ -98,12 +98,14 @@ impl Cluster {
                 (database.url(port), database.password().to_owned())
             }),
         };
+        let clients_api = at(wire::CLIENTS_API);
         let (keys, token) = configs::secrets(&data, &addresses)?;
         configs::orchestrator(&data, &addresses, options)?;
         let http = |addr: SocketAddr| Http::new(format!("http://{addr}")).with_token(&token);
         let mut cluster = Self {
-            http: http(at(wire::CLIENTS_API)),
-            direct: http(api),
+            http: vec![http(clients_api)],
+            direct: vec![http(api)],
+            apis: vec![api],
             data,
             parts: BTreeMap::new(),
             links,
@@ -116,6 +118,10 @@ impl Cluster {
             lease_ttl: options.lease_ttl,
         };
         cluster.start_services(options, store).await?;
+        if let Some(link) = cluster.links.get(wire::CLIENTS_STANDBY) {
+            cluster.http.push(http(link.address()));
+            cluster.start_standby(options, standby, http(standby))?;
+        }
         for number in 1..=options.nodes {
             cluster.let_in(options, number, api).await?;
         }
@@ -147,13 +153,34 @@ impl Cluster {
         }
         let ready = look_for(READY_WAIT, async || {
             self.mind();
-            let info: ServerInfo = get(&self.direct, "/info").await.ok()?;
+            let info: ServerInfo = self.ask("/info").await?;
             (info.store_ok && info.bus_ok && info.objects_ok).then_some(())
         });
         let ready = ready.await;
         let tail = || self.parts.get(ORCHESTRATOR).map(Part::log_tail).unwrap_or_default();
         ensure!(ready.is_some(), "the orchestrator does not become ready:\n{}", tail());
         Ok(())
+    }
+
+    /// A second orchestrator on the same database, which it reaches by a wire of its own.
+    fn start_standby(
+        &mut self,
+        options: &Options,
+        listen: SocketAddr,
+        direct: Http,
+    ) -> anyhow::Result<()> {
+        let config = self.data.join("orchestrator.toml").to_string_lossy().into_owned();
+        let mut standby = program(bins::path("mesh-orchestrator"), ["--config".into(), config]);
+        let wire = self.links.get(wire::STANDBY_DATABASE).context("it has no wire")?;
+        let database = self.database.as_ref().context("there is no PostgreSQL")?;
+        let url = database.url(wire.address().port());
+        for (key, value) in [("LISTEN", listen.to_string()), ("DATABASE", url)] {
+            standby.env.push((format!("MESH_ORCHESTRATOR__{key}"), value));
+        }
+        self.shift_clock(options, STANDBY, &mut standby)?;
+        self.apis.push(listen);
+        self.direct.push(direct);
+        self.add(STANDBY, standby)
     }
 
     async fn let_in(
@@ -167,7 +194,8 @@ impl Cluster {
         fs::create_dir_all(&dir)?;
         configs::node(&dir, &name)?;
         let body = serde_json::to_value(JoinCodeRequest::default())?;
-        let (status, answer) = self.direct.post("/api/v1/nodes/join-codes", &body).await?;
+        let leader = self.direct.first().context("there is no API")?;
+        let (status, answer) = leader.post("/api/v1/nodes/join-codes", &body).await?;
         ensure!(status.is_success(), "no join code: {status} {answer}");
         let code: JoinCode = serde_json::from_value(answer)?;
         join(&dir, &name, api, &code.code).await?;
@@ -216,7 +244,7 @@ impl Cluster {
 
     async fn await_nodes(&mut self, wanted: usize) -> anyhow::Result<()> {
         let online = look_for(READY_WAIT, async || {
-            let nodes: Page<NodeView> = get(&self.direct, "/nodes").await.ok()?;
+            let nodes: Page<NodeView> = self.ask("/nodes").await?;
             let online = nodes.items.iter().filter(|node| node.state == NodeState::Online);
             (online.count() >= wanted).then_some(())
         });
@@ -227,13 +255,6 @@ impl Cluster {
     }
 }
 
-/// GET below `/api/v1`.
-pub(crate) async fn get<T: DeserializeOwned>(http: &Http, path: &str) -> anyhow::Result<T> {
-    let (status, body) = http.get(&format!("/api/v1{path}")).await?;
-    ensure!(status.is_success(), "GET {path}: {status} {body}");
-    Ok(serde_json::from_value(body)?)
-}
-
 fn program<const N: usize>(path: PathBuf, args: [String; N]) -> Program {
     // What the one who runs the tests wants logged is not what the audit needs.
     let env = vec![("MESH_LOG".to_owned(), "info,async_nats=warn".to_owned())];
@@ -242,9 +263,7 @@ fn program<const N: usize>(path: PathBuf, args: [String; N]) -> Program {
 
 async fn links(
     options: &Options,
-    nats: SocketAddr,
-    store: SocketAddr,
-    api: SocketAddr,
+    [nats, store, api, standby]: [SocketAddr; 4],
     database: Option<&Database>,
 ) -> BTreeMap<&'static str, Proxy> {
     let mut targets = vec![
@@ -254,9 +273,12 @@ async fn links(
         (wire::CLIENTS_API, api),
     ];
     targets.extend(wire::NODE_NATS.into_iter().take(options.nodes).map(|wire| (wire, nats)));
-    targets.extend(
-        database.map(|database| (wire::ORCHESTRATOR_DATABASE, ports::loopback(database.port()))),
-    );
+    if let Some(database) = database {
+        let database = ports::loopback(database.port());
+        targets.push((wire::ORCHESTRATOR_DATABASE, database));
+        targets.push((wire::STANDBY_DATABASE, database));
+        targets.push((wire::CLIENTS_STANDBY, standby));
+    }
     let mut links = BTreeMap::new();
     for (wire, target) in targets {
         links.insert(wire, Proxy::start(Target::Tcp(target)).await);

@@ -28,14 +28,17 @@ pub(super) struct Prober {
 
 impl Prober {
     /// Asks until told to stop.
-    pub(super) fn start(http: Http, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub(super) fn start(http: Vec<Http>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
         let prober = Self { seen: Arc::default() };
         let (asking, stop) = (prober.clone(), stop.clone());
         tasks.spawn(async move {
             while !stop.is_cancelled() {
-                let request = http.request(Method::GET, "/api/v1/info").timeout(PATIENCE);
-                if request.send().await.is_ok_and(|answer| answer.status().is_success()) {
-                    asking.serves();
+                for http in &http {
+                    let request = http.request(Method::GET, "/api/v1/info").timeout(PATIENCE);
+                    // One that stands by says so with another status.
+                    if request.send().await.is_ok_and(|answer| answer.status().is_success()) {
+                        asking.serves();
+                    }
                 }
                 tokio::time::sleep(EVERY).await;
             }

@@ -1,13 +1,13 @@
 //! C1: the orchestrator dies at a random instant: between commit and answer, answer and command, in
 //! mid-batch. There are no fail points in the program; the instants are chance's.
 
-use super::{Later, Stage, Strike};
-use crate::cluster::ORCHESTRATOR;
+use super::{Later, Stage, Strike, some_orchestrator};
 
-pub(super) async fn kill(stage: Stage<'_>) -> anyhow::Result<Strike> {
-    stage.cluster.part(ORCHESTRATOR)?.kill();
+pub(super) async fn kill(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
+    let orchestrator = some_orchestrator(&mut stage)?;
+    stage.cluster.part(&orchestrator)?.kill();
     // Mostly it is back at once, as under `mesh up`; sometimes it stays away for a while.
     let away = if stage.rng.percent(70) { 0 } else { stage.rng.between(500, 4_000) };
     let away = std::time::Duration::from_millis(away);
-    Ok(Strike::until("orchestrator", away, Later::Start(ORCHESTRATOR.into())))
+    Ok(Strike::until(orchestrator.clone(), away, Later::Start(orchestrator)))
 }

@@ -3,8 +3,8 @@
 
 use anyhow::Context as _;
 
-use super::{Later, Stage, Strike, some_node};
-use crate::cluster::{Cluster, ORCHESTRATOR};
+use super::{Later, Stage, Strike, some_node, some_orchestrator};
+use crate::cluster::Cluster;
 
 /// Of a node: the clocks of nodes decide nothing, so these may be wild.
 const NODE_OFFSETS: [&str; 4] = ["+3600", "-3600", "+315360000", "-86400"];
@@ -27,7 +27,8 @@ pub(super) async fn node(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
 
 pub(super) async fn orchestrator(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
     let offset = stage.rng.pick(&ORCHESTRATOR_OFFSETS).copied().unwrap_or("+3600");
-    shift(&mut stage, ORCHESTRATOR.into(), offset)
+    let orchestrator = some_orchestrator(&mut stage)?;
+    shift(&mut stage, orchestrator, offset)
 }
 
 pub(super) fn unfit(cluster: &Cluster) -> Option<&'static str> {

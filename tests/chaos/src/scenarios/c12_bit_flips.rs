@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use mesh_schemas::AttemptKey;
 use mesh_tests::bins;
 
@@ -78,14 +77,12 @@ enum Fetched {
 
 async fn fetch(stage: &Stage<'_>, attempt: AttemptKey, name: &str) -> anyhow::Result<Fetched> {
     let to = stage.cluster.data.join(format!("fetched-{}-{name}", stage.number));
-    let config = fs::read_to_string(stage.cluster.data.join("orchestrator.toml"))?;
-    let config: toml::Table = config.parse()?;
-    let listen = config.get("listen").and_then(toml::Value::as_str).context("no address")?;
+    let servers: Vec<_> = stage.cluster.apis.iter().map(|api| format!("http://{api}")).collect();
     let mut command = Command::new(bins::path("mesh"));
     command.args(["artifacts", "get", &attempt.job.to_string()]);
     command.args(["--task", &attempt.task.to_string(), "--epoch", &attempt.epoch.to_string()]);
     command.arg("--to").arg(&to).stdin(std::process::Stdio::null());
-    command.env("MESH_SERVER", format!("http://{listen}"));
+    command.env("MESH_SERVER", servers.join(","));
     command.env("MESH_TOKEN_FILE", stage.cluster.data.join("admin.token"));
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);

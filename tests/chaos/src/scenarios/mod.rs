@@ -151,7 +151,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    "C1", "kill -9 of the orchestrator", c01_orchestrator::kill, always;
+    "C1", "kill -9 of an orchestrator", c01_orchestrator::kill, always;
     "C2a", "kill -9 of a node's agent", c02_node::kill_agent, always;
     "C2b", "kill -9 of a node's supervisor", c02_node::kill_supervisor, always;
     "C2c", "a node's plug is pulled: all of it dies", c02_node::pull_plug, always;
@@ -160,7 +160,7 @@ scenarios! {
     "C3b", "kill -9 of the broker, its store deleted", c03_broker::wipe, always;
     "C4", "kill -9 of PostgreSQL and its children", c04_database::kill, c04_database::unfit;
     "C5", "a node is frozen", c05_frozen_node::freeze, always;
-    "C6", "the orchestrator is frozen", c06_frozen_orchestrator::freeze, always;
+    "C6", "an orchestrator is frozen", c06_frozen_orchestrator::freeze, always;
     "C7a", "a wire stops in both directions", c07_partitions::both_ways, always;
     "C7b", "a wire stops in one direction", c07_partitions::one_way, always;
     "C7c", "all connections of a wire are reset", c07_partitions::reset, always;
@@ -171,7 +171,7 @@ scenarios! {
     "C8b", "the object store's disk is full", c08_full_disk::store, c08_full_disk::store_unfit;
     "C8c", "the database's disk is full", c08_full_disk::database, c08_full_disk::database_unfit;
     "C9a", "a node's clock is off", c09_clocks::node, c09_clocks::unfit;
-    "C9b", "the orchestrator's clock steps", c09_clocks::orchestrator, c09_clocks::unfit;
+    "C9b", "an orchestrator's clock steps", c09_clocks::orchestrator, c09_clocks::unfit;
     "C10", "the broker's last ten minutes again, in another order", c10_replay::replay, always;
     "C11a", "the object store answers 500 or 503", c11_lying_store::errors, always;
     "C11b", "the object store says yes and keeps nothing", c11_lying_store::lies, always;
@@ -181,6 +181,12 @@ scenarios! {
     "C13", "a job behaves badly", c13_nasty_jobs::submit, always;
     "C14", "every part is restarted, one after the other", c14_rolling::roll, always;
     "T27", "a node is revoked at work", t27_revoked::revoke, t27_revoked::unfit;
+}
+
+/// The orchestrator, or one of the two.
+fn some_orchestrator(stage: &mut Stage<'_>) -> anyhow::Result<String> {
+    let names = stage.cluster.orchestrators();
+    stage.rng.pick(&names).cloned().context("there is no orchestrator")
 }
 
 /// A node that is still in the mesh.

@@ -143,12 +143,6 @@ fn stored() -> Vec<Bad> {
         ("a success whose last manifest was forgotten", I8, |h| {
             h.manifests[1].complete = false;
         }),
-        ("the row names an older manifest than was committed", I8, |h| {
-            let event = first(h, plain(), EventKind::ManifestCommitted).clone();
-            let after = event.seq;
-            insert_after(h, after, event.clone());
-            insert_after(h, after, event);
-        }),
         ("a result names a pack of another job", I9, |h| {
             h.manifests[0].packs.push(format!("a/{}/0/1/p1", job(9)));
         }),
