@@ -41,6 +41,7 @@ conformance! {
         a_round_of_many_rows_is_written_whole;
     lead:
         a_lead_is_had_by_one_until_its_lease_ends,
+        a_lease_of_before_the_clock_was_set_back_is_over,
         of_many_that_claim_at_once_one_leads,
         a_lead_that_is_renewed_does_not_end,
         a_leader_that_renews_leads_on,

@@ -13,6 +13,9 @@ use crate::store::{
     sql::{Dialects, Driver, Query, Transaction},
 };
 
+/// No lease is as long. One that seems to be is of before the database's clock was set back.
+const LEASE_MAX: Duration = Duration::from_secs(120);
+
 /// A statement with the database's time, in milliseconds, between its pieces: the time of that moment, as
 /// PostgreSQL's `now()` is that of the transaction's begin, and a statement may wait for the row.
 macro_rules! by_the_clock {
@@ -31,7 +34,8 @@ macro_rules! by_the_clock {
 const CLAIM: Dialects = by_the_clock!(
     "UPDATE meta SET leader = leader + 1, lead_holder = $1, lead_url = $2, lead_until = ",
     " + $3 WHERE lead_until <= ",
-    " OR lead_holder = $4 RETURNING leader"
+    " OR lead_until > ",
+    " + $5 OR lead_holder = $4 RETURNING leader"
 );
 
 const RENEW: Dialects = by_the_clock!("UPDATE meta SET lead_until = ", " + $1 WHERE leader = $2");
@@ -68,7 +72,8 @@ pub(in crate::store) async fn claim(
         .text(claim.holder)
         .text(claim.url)
         .int(millis(claim.ttl))
-        .text(follows);
+        .text(follows)
+        .int(millis(LEASE_MAX));
     let rows: Vec<Leader> = tx.fetch(query).await?;
     rows.first().map(|row| number("meta.leader", row.leader)).transpose()
 }
@@ -109,11 +114,12 @@ pub(in crate::store) async fn look(db: &impl Driver) -> Result<Lead, StoreError>
     let rows: Vec<Row> = db.fetch(Query::either("looking who leads", LOOK)).await?;
     let row = rows.into_iter().next();
     let row = row.ok_or_else(|| StoreError::Unreadable { what: "no row in meta".into() })?;
+    let left = Duration::from_millis(u64::try_from(row.left_ms).unwrap_or(0));
     Ok(Lead {
         leader: number("meta.leader", row.leader)?,
         holder: row.lead_holder,
         url: row.lead_url,
-        left: Duration::from_millis(u64::try_from(row.left_ms).unwrap_or(0)),
+        left: if left > LEASE_MAX { Duration::ZERO } else { left },
     })
 }
 
