@@ -20,7 +20,7 @@ use crate::{
 pub const HELD_MAX: usize = 20_000;
 
 /// How long a start waits for its end before it is told alone.
-pub const START_HOLD: Duration = Duration::from_millis(10);
+pub const START_HOLD: Duration = Duration::from_millis(25);
 
 /// What the node's owner decided.
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +127,11 @@ impl Node {
         self.events.mark_sent(through, now);
     }
 
+    /// True when some attempt waits for its turn in the supervisor's queue.
+    pub fn has_work_ahead(&self) -> bool {
+        self.attempts.values().any(|attempt| attempt.phase == Phase::Submitted)
+    }
+
     /// When the next start is due to be told, if one waits.
     pub fn next_start(&self) -> Option<Timestamp> {
         self.starts.front().map(|(due, _)| *due)
@@ -146,7 +151,11 @@ impl Node {
     fn tell_start(&mut self, key: AttemptKey, out: &mut Output) {
         let Some(attempt) = self.attempts.get_mut(&key) else { return };
         let Phase::Running { started_at, .. } = attempt.phase else { return };
-        if attempt.start_told || attempt.is_fenced() {
+        if attempt.is_fenced() {
+            return;
+        }
+        out.actions.push(Action::Watch(key));
+        if attempt.start_told {
             return;
         }
         attempt.start_told = true;

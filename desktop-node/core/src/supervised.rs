@@ -74,7 +74,6 @@ impl Node {
                 let since = elapsed.map_or(started_at, |elapsed| before(now, elapsed));
                 attempt.phase = Phase::Running { started_at, since, output_at: now };
                 self.starts.push_back((now + START_HOLD, key));
-                out.actions.push(Action::Watch(key));
             }
             (Phase::Submitted | Phase::Running { .. }, Supervised::Exited(exit)) => {
                 self.on_exited(key, exit, out);

@@ -3,11 +3,15 @@
 //! Everything that came meanwhile is one batch: one write to the journal, one to the supervisor, one
 //! message of events. Nothing here waits for the network but the hand-over of what is published.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mesh_fabric::time::Clock;
 use mesh_node_core::{Action, Input, Node, Output};
-use mesh_schemas::{AttemptKey, ErrorCode, Problem, Timestamp};
+use mesh_schemas::{AttemptKey, ErrorCode, Problem, Timestamp, manifest::ManifestSummary};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +46,8 @@ pub(super) struct Engine {
     pub(super) requests: Requests,
     pub(super) preparer: Preparer,
     pub(super) uploads: mpsc::UnboundedSender<Order>,
+    /// Attempts that the uploads know of.
+    pub(super) ordered: BTreeSet<AttemptKey>,
     pub(super) janitor: Janitor,
     pub(super) outbox: Outbox,
     pub(super) shutdown: CancellationToken,
@@ -169,6 +175,10 @@ impl Engine {
                     self.requests.push(&Request::Kill { attempt, grace_ms });
                 }
                 Action::Watch(key) => self.order(key, Order::Watch),
+                Action::StoreFinal(key) if self.left_nothing(key) => {
+                    let manifest = Box::new(ManifestSummary::empty());
+                    batch.push(Input::Stored { attempt: key, manifest, missing: None });
+                }
                 Action::StoreFinal(key) => self.order(key, Order::Final),
                 Action::Forget(key) => forgotten.push(key),
                 Action::Beat => self.wire.beat(),
@@ -190,8 +200,15 @@ impl Engine {
         }
     }
 
-    fn order(&self, key: AttemptKey, order: impl FnOnce(Subject) -> Order) {
+    /// True when there is nothing to store: no other thread need be asked.
+    fn left_nothing(&self, key: AttemptKey) -> bool {
+        let subject = |attempt| Subject::new(&self.config.data_dir, attempt);
+        self.node.attempt(key).is_some_and(|attempt| subject(attempt).is_empty())
+    }
+
+    fn order(&mut self, key: AttemptKey, order: impl FnOnce(Subject) -> Order) {
         if let Some(attempt) = self.node.attempt(key) {
+            self.ordered.insert(key);
             // The uploads end only when the agent does.
             let _ended = self.uploads.send(order(Subject::new(&self.config.data_dir, attempt)));
         }
@@ -199,7 +216,9 @@ impl Engine {
 
     fn forget(&mut self, attempts: Vec<AttemptKey>) {
         for attempt in &attempts {
-            let _ended = self.uploads.send(Order::Drop(*attempt));
+            if self.ordered.remove(attempt) {
+                let _ended = self.uploads.send(Order::Drop(*attempt));
+            }
             self.janitor.remove(*attempt);
         }
         self.requests.push(&Request::Forget { attempts });

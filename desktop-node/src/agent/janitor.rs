@@ -15,6 +15,7 @@ use super::{
     board::Board,
     place::{ATTEMPTS_DIR, Place, name_of},
     report::disk_available,
+    spares::Spares,
 };
 use crate::files::remove_tree;
 
@@ -41,6 +42,7 @@ impl Janitor {
         data_dir: &Path,
         held: impl Iterator<Item = AttemptKey>,
         board: Arc<Board>,
+        spares: Arc<Spares>,
     ) -> Result<Self, Problem> {
         let io = |error: std::io::Error| {
             let detail = format!("cannot keep attempts below {}: {error}", data_dir.display());
@@ -56,13 +58,13 @@ impl Janitor {
             .name("mesh-janitor".into())
             .spawn(move || {
                 leftovers.iter().for_each(|dir| remove(dir));
-                work(&dir, &dirs, &board);
+                work(&dir, &dirs, &board, &spares);
             })
             .map_err(io)?;
         Ok(Self { data_dir: data_dir.to_owned(), rooms })
     }
 
-    /// Removes the directory of a forgotten attempt, soon.
+    /// Removes the directory of a forgotten attempt, soon, or keeps it for another one.
     pub(super) fn remove(&self, attempt: AttemptKey) {
         // The thread ends only after this.
         let _ended = self.rooms.send(Place::new(&self.data_dir, attempt).dir);
@@ -75,13 +77,15 @@ fn leftovers(root: &Path, held: &BTreeSet<OsString>) -> Vec<PathBuf> {
     unknown.map(|entry| entry.path()).collect()
 }
 
-fn work(data_dir: &Path, dirs: &mpsc::Receiver<PathBuf>, board: &Board) {
+fn work(data_dir: &Path, dirs: &mpsc::Receiver<PathBuf>, board: &Board, spares: &Spares) {
     loop {
         look(disk_available(data_dir), board);
+        spares.shrink().iter().for_each(|dir| remove(dir));
         let until = std::time::Instant::now() + LOOK_EVERY;
         loop {
             let left = until.saturating_duration_since(std::time::Instant::now());
             match dirs.recv_timeout(left) {
+                Ok(dir) if spares.keep(&dir) => {}
                 Ok(dir) => remove(&dir),
                 Err(mpsc::RecvTimeoutError::Timeout) => break,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,

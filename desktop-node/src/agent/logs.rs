@@ -71,6 +71,8 @@ async fn answer(ask: AgentAsk, board: &Board, data_dir: &Path) -> Result<AgentAn
         let piece = read(&path, offset, bytes_max.min(BYTES_MAX)).map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot read {stream}: {error}"))
         })?;
+        // The file may be another attempt's once this one is forgotten: then what was read is not shown.
+        board.is_over(attempt).ok_or_else(|| not_held(attempt, stream))?;
         let end = over && offset.saturating_add(piece.bytes.len() as u64) >= piece.file_bytes;
         if end || !piece.bytes.is_empty() || Instant::now() >= until {
             return Ok(log(offset, &piece, end));

@@ -27,6 +27,7 @@ mod place;
 mod port;
 mod prepare;
 pub mod report;
+mod spares;
 mod supervise;
 mod uploads;
 mod wire;
@@ -75,8 +76,10 @@ async fn serve(config: Arc<NodeConfig>, workers: tokio::runtime::Handle) -> Resu
     let (mut node, journal) = restore(&config, &clock)?;
 
     let board = Arc::new(board::Board::new(node.journal()));
+    let spares = Arc::new(spares::Spares::new(&config.data_dir));
     let held = node.attempts().map(|(key, _)| *key);
-    let janitor = janitor::Janitor::start(&config.data_dir, held, Arc::clone(&board))?;
+    let janitor =
+        janitor::Janitor::start(&config.data_dir, held, Arc::clone(&board), Arc::clone(&spares))?;
     // What the supervisor holds is known before the first hello names it.
     let mut out = Output::default();
     node.apply(clock.now(), Input::Snapshot(supervisor.held), &mut out);
@@ -115,12 +118,13 @@ async fn serve(config: Arc<NodeConfig>, workers: tokio::runtime::Handle) -> Resu
         node,
         journal,
         clock,
-        preparer: prepare::Preparer::new(wire.clone(), http, inputs, workers),
+        preparer: prepare::Preparer::new(wire.clone(), http, inputs, workers, spares),
         config,
         board,
         wire,
         requests: supervisor.requests,
         uploads: orders,
+        ordered: std::collections::BTreeSet::new(),
         janitor,
         outbox: outbox::Outbox::new(node_id, clock.now()),
         shutdown,

@@ -1,4 +1,5 @@
-//! When and how events leave: at once when it was quiet, otherwise a few milliseconds' worth together.
+//! When and how events leave: at once when the node would otherwise have nothing to do, and some
+//! milliseconds' worth together while it has more work than it can run.
 
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use mesh_schemas::{
 
 use super::wire::Wire;
 
-/// Events that come within this time of the last message wait for one another.
-const COALESCE: Duration = Duration::from_millis(5);
+/// While work waits on this node for work before it, events wait so long for one another: nobody can be
+/// waiting for room here, and each message costs broker and database as much as hundreds of events.
+const COALESCE: Duration = Duration::from_millis(25);
 /// With so many they wait no longer.
-const EAGER_EVENTS: usize = 64;
+const EAGER_EVENTS: usize = 256;
 
 /// Sends the node's events.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ impl Outbox {
         if waiting == 0 || !wire.is_connected() {
             return None;
         }
-        Some(if waiting < EAGER_EVENTS { self.last + COALESCE } else { self.last })
+        let may_wait = waiting < EAGER_EVENTS && node.has_work_ahead();
+        Some(if may_wait { self.last + COALESCE } else { self.last })
     }
 
     /// Sends what is due. Unconnected, nothing leaves: the welcome starts over.

@@ -8,6 +8,8 @@ use crate::protocol::{STDERR_FILE, STDOUT_FILE, WORK_DIR};
 
 /// The directory of all attempts below the data directory.
 pub(super) const ATTEMPTS_DIR: &str = "attempts";
+/// Name of the directory for temporary files, below the attempt's directory.
+pub(super) const TMP_DIR: &str = "tmp";
 
 /// The directory of one attempt.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ impl Place {
     }
 
     pub(super) fn tmp(&self) -> PathBuf {
-        self.dir.join("tmp")
+        self.dir.join(TMP_DIR)
     }
 
     pub(super) fn log(&self, stream: StreamName) -> PathBuf {

@@ -21,7 +21,7 @@ use mesh_schemas::{
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{place::Place, port::NatsPort, wire::Wire};
+use super::{place::Place, port::NatsPort, spares::Spares, wire::Wire};
 use crate::files::{make_private_dir, remove_tree};
 
 /// Most attempts whose downloads run side by side.
@@ -71,6 +71,7 @@ pub(super) struct Preparer {
     tracker: TaskTracker,
     runtime: tokio::runtime::Handle,
     slots: Arc<Semaphore>,
+    spares: Arc<Spares>,
     running: BTreeMap<AttemptKey, CancellationToken>,
 }
 
@@ -80,10 +81,11 @@ impl Preparer {
         http: reqwest::Client,
         inputs: mpsc::Sender<Input>,
         runtime: tokio::runtime::Handle,
+        spares: Arc<Spares>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(DOWNLOADS_MAX));
         let (tracker, running) = (TaskTracker::new(), BTreeMap::new());
-        Self { wire, http, inputs, tracker, runtime, slots, running }
+        Self { wire, http, inputs, tracker, runtime, slots, spares, running }
     }
 
     /// Prepares at once what needs no download, and starts the rest.
@@ -93,11 +95,19 @@ impl Preparer {
             if wanted.downloads() {
                 self.start(wanted);
             } else {
-                let result = outcome(make_place(&wanted));
+                let result = outcome(self.make_place(&wanted));
                 done.push(Input::Prepared { attempt: wanted.attempt, result });
             }
         }
         done
+    }
+
+    /// A fresh directory, of a spare one where there is one.
+    fn make_place(&self, wanted: &Wanted) -> Result<(), Problem> {
+        match self.spares.take(&wanted.place.dir) {
+            true => make_dirs_of_job(wanted),
+            false => make_place(wanted),
+        }
     }
 
     /// Makes a running preparation end soon.
@@ -154,12 +164,12 @@ fn is_jobs_fault(code: ErrorCode) -> bool {
     .contains(&code)
 }
 
+fn failed(error: io::Error) -> Problem {
+    Problem::new(ErrorCode::Io, format!("the attempt's directory cannot be made: {error}"))
+}
+
 /// A fresh directory: what an earlier life of the agent began is begun anew.
 fn make_place(wanted: &Wanted) -> Result<(), Problem> {
-    let failed = |error: io::Error| {
-        let detail = format!("the attempt's directory cannot be made: {error}");
-        Problem::new(ErrorCode::Io, detail)
-    };
     let place = &wanted.place;
     match make_private_dir(&place.dir) {
         Ok(()) => {}
@@ -171,6 +181,12 @@ fn make_place(wanted: &Wanted) -> Result<(), Problem> {
     }
     make_private_dir(&place.work()).map_err(failed)?;
     make_private_dir(&place.tmp()).map_err(failed)?;
+    make_dirs_of_job(wanted)
+}
+
+/// The directories that the job names in its own.
+fn make_dirs_of_job(wanted: &Wanted) -> Result<(), Problem> {
+    let place = &wanted.place;
     for below in [&wanted.workdir, &wanted.checkpoint_dir].into_iter().flatten() {
         std::fs::create_dir_all(inside(&place.work(), below)?).map_err(failed)?;
     }

@@ -67,6 +67,11 @@ impl Subject {
         self.outputs.is_empty() && self.checkpoint.is_none()
     }
 
+    /// Neither wrote nor was to leave anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.logs_only() && self.log_bytes() == 0
+    }
+
     /// Bytes in both logs; a file that is not there has none.
     fn log_bytes(&self) -> u64 {
         let size = |stream| std::fs::metadata(self.place.log(stream)).map_or(0, |meta| meta.len());
@@ -195,9 +200,6 @@ impl Service {
         let bytes = subject.log_bytes();
         if !subject.logs_only() || bytes > TINY_LOG_BYTES {
             return None;
-        }
-        if bytes == 0 {
-            return Some(ManifestSummary::empty());
         }
         let mut uploader = subject.open().ok()?;
         let port = NatsPort { wire: self.shared.wire.clone(), attempt: subject.attempt };

@@ -9,6 +9,7 @@ use std::{
     net::Shutdown,
     os::unix::net::UnixStream,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::net::{SendFlags, send};
@@ -18,12 +19,17 @@ use crate::protocol::{Event, encode};
 /// An agent that has left so much unread is cut off; it may connect again and gets a snapshot.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
+/// How long events wait for one another at most when they can wait.
+const GATHER: Duration = Duration::from_millis(8);
+
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Arc<UnixStream>>,
     waiting: Vec<u8>,
     /// The socket was full: the rest is the waiting thread's, so that the order is kept.
     stuck: bool,
+    /// When what waits is to be sent; it is the waiting thread's to do so.
+    due: Option<Instant>,
     close_after: bool,
 }
 
@@ -31,7 +37,8 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     state: Mutex<State>,
-    got_stuck: Condvar,
+    /// There is something for the waiting thread to do, now or soon.
+    wanted: Condvar,
 }
 
 impl Outbox {
@@ -79,11 +86,20 @@ impl Outbox {
         }
         state.send();
         if state.stuck {
-            self.got_stuck.notify_one();
+            self.wanted.notify_one();
         }
     }
 
-    /// Writes what [`Self::flush`] could not, for ever.
+    /// Sends what waits together with what comes within a few milliseconds. Never blocks.
+    pub(super) fn flush_soon(&self) {
+        let mut state = self.lock();
+        if state.due.is_none() && !state.waiting.is_empty() && !state.stuck {
+            state.due = Some(Instant::now() + GATHER);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Writes what [`Self::flush`] could not and what [`Self::flush_soon`] left, for ever.
     pub(super) fn run(&self) {
         loop {
             let (connection, bytes) = self.next_stuck();
@@ -106,13 +122,25 @@ impl Outbox {
                 let connection = Arc::clone(connection);
                 return (connection, std::mem::take(&mut state.waiting));
             }
-            state = self.got_stuck.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = state.due.map(|due| due.saturating_duration_since(Instant::now()));
+            state = match left {
+                None => self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => {
+                    state.send();
+                    state
+                }
+                Some(left) => {
+                    let woken = self.wanted.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
     }
 }
 
 impl State {
     fn send(&mut self) {
+        self.due = None;
         let Some(connection) = &self.connection else { return };
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         while !self.waiting.is_empty() && !self.stuck {
@@ -135,6 +163,6 @@ impl State {
             let _gone = connection.shutdown(Shutdown::Both);
         }
         self.waiting.clear();
-        (self.stuck, self.close_after) = (false, false);
+        (self.stuck, self.close_after, self.due) = (false, false, None);
     }
 }

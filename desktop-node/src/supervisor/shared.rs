@@ -50,7 +50,11 @@ impl Shared {
                 break;
             }
         }
-        self.outbox.flush();
+        match self.lock().has_queued() {
+            // Work goes on without the agent: what it is told can wait for more to be told with it.
+            true => self.outbox.flush_soon(),
+            false => self.outbox.flush(),
+        }
     }
 
     fn start_one(&self) -> bool {

@@ -127,6 +127,11 @@ impl Table {
         self.alive > 0
     }
 
+    /// True when something waits for room.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// A process start time that no process of an attempt begun at `began` can be before.
     pub(super) fn not_born_before(&self, began: Instant) -> u64 {
         self.ticks.not_after(began)

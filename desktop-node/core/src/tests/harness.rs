@@ -55,6 +55,8 @@ pub(super) struct Bench {
     pub(super) now: Timestamp,
     pub(super) spec: JobSpec,
     actions: Vec<Action>,
+    /// Attempts whose output is looked after. Apart, as that begins a while after their start.
+    pub(super) watched: Vec<AttemptKey>,
     rejected: Vec<Rejected>,
     boot: u32,
 }
@@ -65,8 +67,8 @@ impl Bench {
         let now = Timestamp::from_millis(1_000_000);
         let (node, records) = restore(Vec::new(), now, 0);
         let spec = JobSpec::new(["true"]);
-        let mut bench =
-            Self { node, records, now, spec, actions: Vec::new(), rejected: Vec::new(), boot: 0 };
+        let (actions, watched, rejected) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bench = Self { node, records, now, spec, actions, watched, rejected, boot: 0 };
         bench.apply(Input::Snapshot(Vec::new()));
         bench.welcome(0);
         bench
@@ -81,7 +83,13 @@ impl Bench {
 
     fn take(&mut self, out: Output) {
         self.records.extend(out.records);
-        self.actions.extend(out.actions);
+        for action in out.actions {
+            if let Action::Watch(attempt) = action {
+                self.watched.push(attempt);
+            } else {
+                self.actions.push(action);
+            }
+        }
         self.rejected.extend(out.rejected);
         self.node.check_invariants();
     }

@@ -44,8 +44,8 @@ fn the_next_life_goes_on_with_running_work() {
     bench.running(a).wait(Duration::from_secs(1)).sends();
     let started_at = bench.now;
     bench.crash(false, vec![(a, Supervised::Running { started_at, elapsed: None })]).welcome(1);
-    bench.expect(&[Action::Watch(a)]);
     bench.wait(Duration::from_secs(1)).exits(a, ExitHow::Code(0)).stored(a);
+    assert_eq!(bench.watched, [a, a], "once in each life");
     assert_eq!(bench.sends_end().class, EndClass::Success);
 }
 
@@ -68,7 +68,7 @@ fn the_next_life_remembers_why_it_stopped_an_attempt() {
     bench
         .crash(false, vec![(a, Supervised::Running { started_at, elapsed: None })])
         .welcome(0)
-        .expect(&[Action::Watch(a), Action::Stop { attempt: a, grace }]);
+        .expect(&[Action::Stop { attempt: a, grace }]);
     bench.exits(a, ExitHow::Signal(15)).stored(a);
     assert_eq!(bench.sends_end().class, EndClass::Preempted);
 }
