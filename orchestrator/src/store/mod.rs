@@ -9,6 +9,7 @@ mod batch;
 mod open;
 mod postgres;
 mod rows;
+mod script;
 mod sql;
 mod sql_store;
 mod sqlite;

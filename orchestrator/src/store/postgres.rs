@@ -3,12 +3,13 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    PgPool, Postgres,
+    AssertSqlSafe, PgPool, Postgres,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use super::{
     StoreError,
+    script::Script,
     sql::{Dialects, Driver, Query, Record, Transaction, bound, failed, migration_failed},
     sql_store::SqlStore,
 };
@@ -65,6 +66,14 @@ fn dialect(texts: &Dialects) -> &'static str {
 impl Driver for PgDatabase {
     const KIND: &'static str = "postgres";
     type Transaction = sqlx::Transaction<'static, Postgres>;
+
+    async fn round(&self, script: Script) -> Result<Option<i64>, StoreError> {
+        let text = AssertSqlSafe(script.postgres());
+        let statement =
+            sqlx::query_scalar(text).bind(script.leader).bind(script.events).bind(script.position);
+        let statement = script.into_rows().fold(statement, |statement, rows| statement.bind(rows));
+        statement.fetch_optional(&self.pool).await.map_err(failed("writing a round"))
+    }
 
     async fn write(&self, doing: &'static str) -> Result<Self::Transaction, StoreError> {
         self.pool.begin().await.map_err(failed(doing))

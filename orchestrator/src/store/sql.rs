@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::SqliteRow,
 };
 
-use super::StoreError;
+use super::{StoreError, script::Script};
 
 /// A text for each dialect.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,27 @@ macro_rules! from_rows {
     };
 }
 pub(super) use from_rows;
+
+/// A statement of a round: over the rows `r` of the JSON array whose argument `{rows}` stands for, and
+/// without effect under a lead that is over ([`super::script`]).
+macro_rules! fenced_rows {
+    ($head:literal, $tail:literal) => {
+        $crate::store::sql::Dialects {
+            sqlite: concat!(
+                $head,
+                " FROM jsonb_each({rows}) AS r WHERE (SELECT leader FROM meta) = $1 ",
+                $tail
+            ),
+            postgres: concat!(
+                $head,
+                " FROM jsonb_array_elements({rows}::jsonb) AS r(value) \
+                  WHERE EXISTS (SELECT FROM fence) ",
+                $tail
+            ),
+        }
+    };
+}
+pub(super) use fenced_rows;
 
 /// One argument of a statement.
 #[derive(Debug, Clone)]
@@ -128,6 +149,11 @@ pub(super) trait Driver: Debug + Send + Sync + 'static {
     const KIND: &'static str;
     /// Its transactions.
     type Transaction: Transaction;
+
+    /// Runs a round in one transaction and one exchange: the last number of the event log, durable when
+    /// this returns, or `None` when another leader is in charge.
+    fn round(&self, script: Script)
+    -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
     /// A transaction that writes. SQLite has one at a time: others wait.
     fn write(

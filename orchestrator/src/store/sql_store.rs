@@ -14,7 +14,8 @@ use sqlx::FromRow;
 use super::{
     Claim, Committed, EventFilter, JobFilter, Lead, Round, Store, StoreError, TokenRow,
     batch::Batch,
-    rows::{attempt, event, job, join_code, lead, meta, node, task, token},
+    rows::{attempt, event, job, join_code, json::int, lead, meta, node, task, token, value},
+    script::Script,
     sql::{Driver, Query, Transaction},
 };
 
@@ -30,22 +31,17 @@ impl<D> SqlStore<D> {
     }
 }
 
-/// The whole round, short of its commit; `None` when another leader is in charge.
-async fn write_round(
-    tx: &mut impl Transaction,
-    round: &Round<'_>,
-) -> Result<Option<Committed>, StoreError> {
+/// The whole round.
+fn script(round: &Round<'_>) -> Result<Script, StoreError> {
     let batch = Batch::fold(round.changes);
-    let events = batch.events.len();
-    // First of all: nothing is written, not even for a while, under a lead that is over.
-    let Some(event_seq) = meta::fence(tx, round, events).await? else { return Ok(None) };
-    job::write(tx, &batch).await?;
-    task::write(tx, &batch).await?;
-    attempt::write(tx, &batch).await?;
-    node::write(tx, &batch).await?;
-    let before = event_seq.saturating_sub(u64::try_from(events).unwrap_or(0));
-    event::write(tx, before + 1, &batch.events).await?;
-    Ok(Some(Committed { event_seq }))
+    let events = i64::try_from(batch.events.len()).unwrap_or(i64::MAX);
+    let mut script = Script::new(int(round.leader), events, round.position.map(int));
+    job::write(&mut script, &batch)?;
+    task::write(&mut script, &batch)?;
+    attempt::write(&mut script, &batch)?;
+    node::write(&mut script, &batch)?;
+    event::write(&mut script, &batch.events)?;
+    Ok(script)
 }
 
 #[derive(FromRow)]
@@ -107,14 +103,9 @@ impl<D: Driver> Store for SqlStore<D> {
     }
 
     async fn commit(&self, round: Round<'_>) -> Result<Committed, StoreError> {
-        let doing = "writing a round";
-        let mut tx = self.db.write(doing).await?;
-        match write_round(&mut tx, &round).await? {
-            Some(committed) => tx.commit(doing).await.map(|()| committed),
-            None => {
-                tx.rollback(doing).await?;
-                Err(StoreError::NotLeader { mine: round.leader })
-            }
+        match self.db.round(script(&round)?).await? {
+            Some(seq) => Ok(Committed { event_seq: value::number("meta.event_seq", seq)? }),
+            None => Err(StoreError::NotLeader { mine: round.leader }),
         }
     }
 

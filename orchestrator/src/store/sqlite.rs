@@ -3,12 +3,14 @@
 use std::{path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Connection as _, Sqlite, SqlitePool,
+    AssertSqlSafe, Connection as _, Sqlite, SqlitePool,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     StoreError,
+    script::Script,
     sql::{Dialects, Driver, Query, Record, Transaction, bound, failed, migration_failed},
     sql_store::SqlStore,
 };
@@ -88,9 +90,37 @@ fn dialect(texts: &Dialects) -> &'static str {
     texts.sqlite
 }
 
+/// A text that begins and commits by itself. When it broke off in the middle, or nobody waited for it, its
+/// connection is closed, which rolls back.
+struct Exchange {
+    connection: PoolConnection<Sqlite>,
+    ended: bool,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
 impl Driver for SqliteFile {
     const KIND: &'static str = "sqlite";
     type Transaction = sqlx::Transaction<'static, Sqlite>;
+
+    async fn round(&self, script: Script) -> Result<Option<i64>, StoreError> {
+        let doing = "writing a round";
+        let connection = self.writer.acquire().await.map_err(failed(doing))?;
+        let mut exchange = Exchange { connection, ended: false };
+        let text = AssertSqlSafe(script.sqlite());
+        let statement =
+            sqlx::query_scalar(text).bind(script.leader).bind(script.events).bind(script.position);
+        let statement = script.into_rows().fold(statement, |statement, rows| statement.bind(rows));
+        let seq = statement.fetch_all(&mut *exchange.connection).await.map_err(failed(doing))?;
+        exchange.ended = true;
+        Ok(seq.first().copied())
+    }
 
     async fn write(&self, doing: &'static str) -> Result<Self::Transaction, StoreError> {
         // Taking the lock at once never ends in SQLITE_BUSY half way.

@@ -9,16 +9,17 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{
-    json::{self, clean, write_rows},
+    json::{self, clean},
     value,
 };
 use crate::store::{
     StoreError,
     batch::{Batch, Edit, End, Leased},
-    sql::{Dialects, Driver, Query, Transaction, from_rows},
+    script::Script,
+    sql::{Dialects, Driver, Query, fenced_rows},
 };
 
-const INSERT: Dialects = from_rows!(
+const INSERT: Dialects = fenced_rows!(
     "INSERT INTO attempt (job, task, epoch, node, leased_at, started_at, ended_at, class, exit_code, \
         signal, message, manifest, usage) \
      SELECT r.value->>'job', CAST(r.value->>'task' AS BIGINT), CAST(r.value->>'epoch' AS BIGINT), \
@@ -31,16 +32,16 @@ const INSERT: Dialects = from_rows!(
 );
 
 /// What runs: its start and its latest manifest.
-const UPDATE: Dialects = from_rows!(
+const UPDATE: Dialects = fenced_rows!(
     "UPDATE attempt SET \
         started_at = COALESCE(CAST(r.value->>'started_at' AS BIGINT), attempt.started_at), \
         manifest = COALESCE(r.value->>'manifest', attempt.manifest)",
-    "WHERE attempt.job = r.value->>'job' AND attempt.task = CAST(r.value->>'task' AS BIGINT) \
+    "AND attempt.job = r.value->>'job' AND attempt.task = CAST(r.value->>'task' AS BIGINT) \
         AND attempt.epoch = CAST(r.value->>'epoch' AS BIGINT)"
 );
 
 /// What ended, or whose end is undone: then all columns of the end become null again.
-const UPDATE_END: Dialects = from_rows!(
+const UPDATE_END: Dialects = fenced_rows!(
     "UPDATE attempt SET \
         started_at = COALESCE(CAST(r.value->>'started_at' AS BIGINT), attempt.started_at), \
         ended_at = CAST(r.value->>'ended_at' AS BIGINT), class = r.value->>'class', \
@@ -50,7 +51,7 @@ const UPDATE_END: Dialects = from_rows!(
         manifest = NULLIF( \
             COALESCE(r.value->>'manifest', attempt.manifest, r.value->>'manifest_if_none'), \
             r.value->>'manifest_undone')",
-    "WHERE attempt.job = r.value->>'job' AND attempt.task = CAST(r.value->>'task' AS BIGINT) \
+    "AND attempt.job = r.value->>'job' AND attempt.task = CAST(r.value->>'task' AS BIGINT) \
         AND attempt.epoch = CAST(r.value->>'epoch' AS BIGINT)"
 );
 
@@ -144,18 +145,15 @@ fn new_attempt<'a>(attempt: AttemptKey, leased: &Leased<'a>) -> Result<NewAttemp
 }
 
 /// Writes new attempts, and what became of old ones.
-pub(in crate::store) async fn write(
-    tx: &mut impl Transaction,
-    batch: &Batch<'_>,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn write(script: &mut Script, batch: &Batch<'_>) -> Result<(), StoreError> {
     let new: Result<Vec<_>, _> =
         batch.leased.iter().map(|(attempt, leased)| new_attempt(*attempt, leased)).collect();
-    write_rows(tx, INSERT, new?.into_iter()).await?;
+    script.write(INSERT, new?.into_iter())?;
     let edits: Result<Vec<_>, _> =
         batch.attempts.iter().map(|(attempt, edit)| edit_row(*attempt, edit)).collect();
     let (ends, edits): (Vec<_>, Vec<_>) = edits?.into_iter().partition(|row| row.end.is_some());
-    write_rows(tx, UPDATE, edits.into_iter()).await?;
-    write_rows(tx, UPDATE_END, ends.into_iter()).await
+    script.write(UPDATE, edits.into_iter())?;
+    script.write(UPDATE_END, ends.into_iter())
 }
 
 /// An attempt's columns; all null where a task has none.

@@ -9,21 +9,28 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{
-    json::{clean, int, write_rows},
+    json::{clean, int},
     value,
 };
 use crate::store::{
     EventFilter, StoreError,
-    sql::{Dialects, Driver, Query, Transaction, from_rows},
+    script::Script,
+    sql::{Dialects, Driver, Query},
 };
 
-const INSERT: Dialects = from_rows!(
-    "INSERT INTO event (seq, at, kind, job, task, epoch, node, detail) \
-     SELECT CAST(r.value->>'seq' AS BIGINT), CAST(r.value->>'at' AS BIGINT), r.value->>'kind', \
-        r.value->>'job', CAST(r.value->>'task' AS BIGINT), CAST(r.value->>'epoch' AS BIGINT), \
-        r.value->>'node', r.value->>'detail'",
-    ""
-);
+/// `n` counts from 1 within the round, whose numbers the fence has taken; `$2` is how many they are.
+const INSERT: Dialects = Dialects {
+    sqlite: "INSERT INTO event (seq, at, kind, job, task, epoch, node, detail) \
+     SELECT meta.event_seq - $2 + (r.value->>'n'), r.value->>'at', r.value->>'kind', \
+        r.value->>'job', r.value->>'task', r.value->>'epoch', r.value->>'node', r.value->>'detail' \
+     FROM meta, jsonb_each({rows}) AS r WHERE meta.leader = $1",
+    postgres: "INSERT INTO event (seq, at, kind, job, task, epoch, node, detail) \
+     SELECT fence.event_seq - $2 + CAST(r.value->>'n' AS BIGINT), \
+        CAST(r.value->>'at' AS BIGINT), r.value->>'kind', r.value->>'job', \
+        CAST(r.value->>'task' AS BIGINT), CAST(r.value->>'epoch' AS BIGINT), r.value->>'node', \
+        r.value->>'detail' \
+     FROM fence, jsonb_array_elements({rows}::jsonb) AS r(value)",
+};
 
 const PAGE: &str = "SELECT seq, at, kind, job, task, epoch, node, detail FROM event \
      WHERE seq > $1 ORDER BY seq LIMIT $2";
@@ -33,7 +40,7 @@ const PAGE_OF_JOB: &str = "SELECT seq, at, kind, job, task, epoch, node, detail 
 
 #[derive(Serialize)]
 struct NewEvent<'a> {
-    seq: u64,
+    n: usize,
     at: i64,
     kind: EventKind,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,9 +55,9 @@ struct NewEvent<'a> {
     detail: Option<std::borrow::Cow<'a, str>>,
 }
 
-fn new_event(seq: u64, event: &EventRecord) -> NewEvent<'_> {
+fn new_event(n: usize, event: &EventRecord) -> NewEvent<'_> {
     NewEvent {
-        seq,
+        n,
         at: event.at.as_millis(),
         kind: event.kind,
         job: event.job,
@@ -61,14 +68,13 @@ fn new_event(seq: u64, event: &EventRecord) -> NewEvent<'_> {
     }
 }
 
-/// Appends events; `first` is the number of the first.
-pub(in crate::store) async fn write(
-    tx: &mut impl Transaction,
-    first: u64,
+/// Appends events.
+pub(in crate::store) fn write(
+    script: &mut Script,
     events: &[&EventRecord],
 ) -> Result<(), StoreError> {
-    let rows = (first..).zip(events).map(|(seq, event)| new_event(seq, event));
-    write_rows(tx, INSERT, rows).await
+    let rows = (1..).zip(events).map(|(n, event)| new_event(n, event));
+    script.write(INSERT, rows)
 }
 
 #[derive(FromRow)]

@@ -13,16 +13,17 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{
-    json::{self, clean, write_rows},
+    json::{self, clean},
     value,
 };
 use crate::store::{
     JobFilter, StoreError,
     batch::Batch,
-    sql::{Dialects, Driver, Query, Transaction, from_rows},
+    script::Script,
+    sql::{Dialects, Driver, Query, Transaction, fenced_rows, from_rows},
 };
 
-const INSERT: Dialects = from_rows!(
+const INSERT: Dialects = fenced_rows!(
     "INSERT INTO job (id, name, project, spec, spec_hash, idempotency_key, trace, created_at, state, \
         counts, fresh_first, fresh_last, fresh_state, cancel_requested, finished_at) \
      SELECT r.value->>'id', r.value->>'name', r.value->>'project', r.value->>'spec', \
@@ -34,16 +35,19 @@ const INSERT: Dialects = from_rows!(
     ""
 );
 
-const INSERT_ITEMS: &str = "INSERT INTO job_items (job, items) VALUES ($1, $2)";
+const INSERT_ITEMS: Dialects = fenced_rows!(
+    "INSERT INTO job_items (job, items) SELECT r.value->>'job', r.value->>'items'",
+    ""
+);
 
-const UPDATE: Dialects = from_rows!(
+const UPDATE: Dialects = fenced_rows!(
     "UPDATE job SET state = r.value->>'state', counts = r.value->>'counts', \
         fresh_first = CAST(r.value->>'fresh_first' AS BIGINT), \
         fresh_last = CAST(r.value->>'fresh_last' AS BIGINT), \
         fresh_state = r.value->>'fresh_state', \
         cancel_requested = CAST(r.value->>'cancel_requested' AS BOOLEAN), \
         finished_at = CAST(r.value->>'finished_at' AS BIGINT)",
-    "WHERE job.id = r.value->>'id'"
+    "AND job.id = r.value->>'id'"
 );
 
 const WHOLE: &str = "SELECT job.id, job.spec, job_items.items, job.spec_hash, job.trace, job.created_at, \
@@ -130,6 +134,17 @@ fn items(spec: &JobSpec) -> Option<&[String]> {
     }
 }
 
+#[derive(Serialize)]
+struct NewItems {
+    job: JobId,
+    items: String,
+}
+
+fn new_items(job: &JobRecord) -> Result<Option<NewItems>, StoreError> {
+    let new = |items: &[String]| Ok(NewItems { job: job.id, items: json::text(items)? });
+    items(&job.spec).map(new).transpose()
+}
+
 /// The spec as JSON, without the items of an array.
 fn spec_text(spec: &JobSpec) -> Result<String, StoreError> {
     if items(spec).is_none() {
@@ -144,23 +159,15 @@ fn spec_text(spec: &JobSpec) -> Result<String, StoreError> {
 }
 
 /// Writes new jobs and the progress of old ones.
-pub(in crate::store) async fn write(
-    tx: &mut impl Transaction,
-    batch: &Batch<'_>,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn write(script: &mut Script, batch: &Batch<'_>) -> Result<(), StoreError> {
     let new: Result<Vec<_>, _> = batch.jobs.values().map(|(job, now)| new_job(job, now)).collect();
-    write_rows(tx, INSERT, new?.into_iter()).await?;
-    for (job, _) in batch.jobs.values() {
-        if let Some(items) = items(&job.spec) {
-            let items = json::text(items)?;
-            let query = Query::new("writing a round", INSERT_ITEMS).text(&job.id).text(&items);
-            tx.execute(query).await?;
-        }
-    }
+    script.write(INSERT, new?.into_iter())?;
+    let items = batch.jobs.values().filter_map(|(job, _)| new_items(job).transpose());
+    script.write(INSERT_ITEMS, items.collect::<Result<Vec<_>, _>>()?.into_iter())?;
     let updates = batch.progress.iter();
     let updates =
         updates.map(|(id, progress)| Update { id: *id, progress: NewProgress::new(progress) });
-    write_rows(tx, UPDATE, updates).await
+    script.write(UPDATE, updates)
 }
 
 #[derive(FromRow)]

@@ -5,25 +5,14 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::store::StoreError;
-use crate::store::sql::{Dialects, Query, Transaction};
 
 /// A statement takes rows until they are this long, in bytes.
 const STATEMENT_BYTES: usize = 1 << 20;
 
-/// Writes all rows with one statement, or a few when they are many. Does nothing when there are none.
-pub(in crate::store) async fn write_rows<R: Serialize>(
-    transaction: &mut impl Transaction,
-    statement: Dialects,
-    rows: impl Iterator<Item = R> + Send,
-) -> Result<(), StoreError> {
-    for chunk in chunks(rows)? {
-        transaction.execute(Query::over("writing a round", statement, chunk)).await?;
-    }
-    Ok(())
-}
-
 /// The rows as JSON arrays, in order.
-fn chunks<R: Serialize>(rows: impl Iterator<Item = R>) -> Result<Vec<String>, StoreError> {
+pub(in crate::store) fn chunks<R: Serialize>(
+    rows: impl Iterator<Item = R>,
+) -> Result<Vec<String>, StoreError> {
     let mut chunks = Vec::new();
     let mut chunk = Vec::new();
     for row in rows {
@@ -56,7 +45,7 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// A number that SQL can hold; larger ones become the largest.
-pub(super) fn int(number: u64) -> i64 {
+pub(in crate::store) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

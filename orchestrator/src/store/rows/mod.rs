@@ -10,4 +10,4 @@ pub(super) mod meta;
 pub(super) mod node;
 pub(super) mod task;
 pub(super) mod token;
-mod value;
+pub(super) mod value;

@@ -6,28 +6,29 @@ use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{
-    json::{self, clean, int, write_rows},
+    json::{self, clean, int},
     value,
 };
 use crate::store::{
     StoreError,
     batch::Batch,
-    sql::{Dialects, Query, Transaction, from_rows},
+    script::Script,
+    sql::{Dialects, Query, Transaction, fenced_rows},
 };
 
-const UPSERT: Dialects = from_rows!(
+const UPSERT: Dialects = fenced_rows!(
     "INSERT INTO node (id, name, public_key, joined_at, setting, report) \
      SELECT r.value->>'id', r.value->>'name', r.value->>'public_key', \
         CAST(r.value->>'joined_at' AS BIGINT), r.value->>'setting', r.value->>'report'",
-    "WHERE true ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+    "ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
         public_key = excluded.public_key, joined_at = excluded.joined_at, \
         setting = excluded.setting, report = excluded.report"
 );
 
-const UPSERT_JOURNAL: Dialects = from_rows!(
+const UPSERT_JOURNAL: Dialects = fenced_rows!(
     "INSERT INTO journal (node, journal, seq) \
      SELECT r.value->>'node', r.value->>'journal', CAST(r.value->>'seq' AS BIGINT)",
-    "WHERE true ON CONFLICT (node, journal) DO UPDATE SET seq = excluded.seq"
+    "ON CONFLICT (node, journal) DO UPDATE SET seq = excluded.seq"
 );
 
 const ALL: &str = "SELECT id, name, public_key, joined_at, setting, report FROM node ORDER BY id";
@@ -86,18 +87,15 @@ fn new_node(node: &NodeRecord) -> Result<NewNode<'_>, StoreError> {
 }
 
 /// Writes new and changed nodes and journals.
-pub(in crate::store) async fn write(
-    tx: &mut impl Transaction,
-    batch: &Batch<'_>,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn write(script: &mut Script, batch: &Batch<'_>) -> Result<(), StoreError> {
     let nodes: Result<Vec<_>, _> = batch.nodes.values().map(|node| new_node(node)).collect();
-    write_rows(tx, UPSERT, nodes?.into_iter()).await?;
+    script.write(UPSERT, nodes?.into_iter())?;
     let journals = batch.journals.iter().map(|((node, journal), seq)| NewJournal {
         node: *node,
         journal: *journal,
         seq: int(*seq),
     });
-    write_rows(tx, UPSERT_JOURNAL, journals).await
+    script.write(UPSERT_JOURNAL, journals)
 }
 
 #[derive(FromRow)]

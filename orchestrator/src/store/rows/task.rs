@@ -10,23 +10,22 @@ use sqlx::FromRow;
 
 use super::{
     attempt::{self, AttemptColumns},
-    job,
-    json::{self, write_rows},
-    value,
+    job, json, value,
 };
 use crate::store::{
     StoreError,
     batch::Batch,
-    sql::{Dialects, Driver, Query, Transaction, from_rows},
+    script::Script,
+    sql::{Dialects, Driver, Query, Transaction, fenced_rows},
 };
 
-const UPSERT: Dialects = from_rows!(
+const UPSERT: Dialects = fenced_rows!(
     "INSERT INTO task (job, task, state, epoch, node, tries, eligible_at, cancel_requested, checkpoint) \
      SELECT r.value->>'job', CAST(r.value->>'task' AS BIGINT), r.value->>'state', \
         CAST(r.value->>'epoch' AS BIGINT), r.value->>'node', r.value->>'tries', \
         CAST(r.value->>'eligible_at' AS BIGINT), CAST(r.value->>'cancel_requested' AS BOOLEAN), \
         r.value->>'checkpoint'",
-    "WHERE true ON CONFLICT (job, task) DO UPDATE SET state = excluded.state, \
+    "ON CONFLICT (job, task) DO UPDATE SET state = excluded.state, \
         epoch = excluded.epoch, node = excluded.node, tries = excluded.tries, \
         eligible_at = excluded.eligible_at, cancel_requested = excluded.cancel_requested, \
         checkpoint = excluded.checkpoint"
@@ -112,12 +111,9 @@ fn new_task(task: &TaskRecord) -> Result<NewTask<'_>, StoreError> {
 }
 
 /// Writes new and changed tasks.
-pub(in crate::store) async fn write(
-    tx: &mut impl Transaction,
-    batch: &Batch<'_>,
-) -> Result<(), StoreError> {
+pub(in crate::store) fn write(script: &mut Script, batch: &Batch<'_>) -> Result<(), StoreError> {
     let rows: Result<Vec<_>, _> = batch.tasks.values().map(|task| new_task(task)).collect();
-    write_rows(tx, UPSERT, rows?.into_iter()).await
+    script.write(UPSERT, rows?.into_iter())
 }
 
 #[derive(FromRow)]

@@ -35,7 +35,10 @@ pub(super) fn json_option<T: DeserializeOwned>(
 }
 
 /// A number of the wanted size.
-pub(super) fn number<T: TryFrom<i64>>(column: &str, number: i64) -> Result<T, StoreError> {
+pub(in crate::store) fn number<T: TryFrom<i64>>(
+    column: &str,
+    number: i64,
+) -> Result<T, StoreError> {
     T::try_from(number).map_err(|_| unreadable(column, &number.to_string()))
 }
 
