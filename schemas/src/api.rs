@@ -13,8 +13,8 @@ pub use access::{NewToken, Scope, TokenRequest, TokenView};
 pub use bytes::{ArtifactsView, DownloadRequest, LogPiece, UploadCheck, UploadRequest, UploadUrls};
 pub use event::{EventKind, EventView, ServerInfo};
 pub use job::{
-    AttemptView, Changed, JobDetail, JobView, Submitted, TaskCounts, TaskView, WaitReason, Why,
-    WhyReason,
+    AttemptView, BATCH_JOBS_MAX, BatchItem, Changed, JobDetail, JobView, Submitted, SubmittedBatch,
+    TaskCounts, TaskView, WaitReason, Why, WhyReason,
 };
 pub use node::{JoinCode, JoinCodeRequest, JoinRequest, Joined, NodeAction, NodeState, NodeView};
 

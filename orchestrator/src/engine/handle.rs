@@ -57,23 +57,30 @@ impl Handle {
     /// # Errors
     /// `E_IDEM_MISMATCH`, `E_UNKNOWN_DEPENDENCY`, `E_WRONG_STATE`, `E_TOO_LARGE`; see [`Handle`].
     pub async fn submit(&self, spec: JobSpec, trace: TraceParent) -> Result<Reply, Problem> {
-        let text = serde_json::to_vec(&spec).map_err(|error| internal(&error.to_string()))?;
-        if !fits_one_message(text.len(), &spec) {
-            return Err(Problem::new(
-                ErrorCode::TooLarge,
-                "the command, its variables and the longest item of the array are too long to be \
-                 sent to a node together",
-            ));
+        self.apply(submit_of(spec, trace)?).await
+    }
+
+    /// Accepts many jobs in one round, so in one transaction. The answers are in the order of the specs.
+    ///
+    /// # Errors
+    /// When none was accepted: `E_TOO_LARGE`; see [`Handle`].
+    pub async fn submit_batch(
+        &self,
+        specs: Vec<JobSpec>,
+        trace: TraceParent,
+    ) -> Result<Vec<Result<Reply, Problem>>, Problem> {
+        let (mut requests, mut answers) = (Vec::new(), Vec::new());
+        for spec in specs {
+            let (reply, answer) = oneshot::channel();
+            requests.push(Request::Apply { input: submit_of(spec, trace)?, reply });
+            answers.push(answer);
         }
-        let submit = Submit {
-            job: ids::job_id(),
-            spec_hash: *blake3::hash(&text).as_bytes(),
-            spec: Arc::new(spec),
-            trace,
-            existing: None,
-            after: Vec::new(),
-        };
-        self.apply(Input::Submit(Box::new(submit))).await
+        self.queue(Request::Together(requests))?;
+        let mut replies = Vec::with_capacity(answers.len());
+        for answer in answers {
+            replies.push(answer.await.unwrap_or_else(|_| Err(stopping())));
+        }
+        Ok(replies)
     }
 
     /// Cancels a live job, or some of its tasks. Answers `Reply::Changed`.
@@ -192,17 +199,41 @@ impl Handle {
         self.ask(|reply| Request::Apply { input, reply }).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(ReplyTo<T>) -> Request) -> Result<T, Problem> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.try_send(request(reply)).map_err(|error| match error {
+    fn queue(&self, request: Request) -> Result<(), Problem> {
+        self.requests.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 metrics::rejected("busy");
                 Problem::new(ErrorCode::Busy, "the orchestrator has too much to do; try again soon")
             }
             mpsc::error::TrySendError::Closed(_) => stopping(),
-        })?;
+        })
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(ReplyTo<T>) -> Request) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.queue(request(reply))?;
         answer.await.map_err(|_| stopping())?
     }
+}
+
+fn submit_of(spec: JobSpec, trace: TraceParent) -> Result<Input, Problem> {
+    let text = serde_json::to_vec(&spec).map_err(|error| internal(&error.to_string()))?;
+    if !fits_one_message(text.len(), &spec) {
+        return Err(Problem::new(
+            ErrorCode::TooLarge,
+            "the command, its variables and the longest item of the array are too long to be \
+             sent to a node together",
+        ));
+    }
+    let submit = Submit {
+        job: ids::job_id(),
+        spec_hash: *blake3::hash(&text).as_bytes(),
+        spec: Arc::new(spec),
+        trace,
+        existing: None,
+        after: Vec::new(),
+    };
+    Ok(Input::Submit(Box::new(submit)))
 }
 
 fn stopping() -> Problem {

@@ -23,6 +23,8 @@ pub struct FromBus {
 pub(super) enum Request {
     /// Apply and answer after the commit.
     Apply { input: Input, reply: ReplyTo<Reply> },
+    /// Apply all in one round.
+    Together(Vec<Request>),
     /// Apply; nobody waits.
     Tell(Input),
     /// Look the job up in the store, apply, answer after the commit.
@@ -48,6 +50,9 @@ impl Request {
     pub(super) fn refuse(self, problem: Problem) {
         match self {
             Self::Apply { reply, .. } | Self::Retry { reply, .. } => answer(reply, Err(problem)),
+            Self::Together(requests) => {
+                requests.into_iter().for_each(|request| request.refuse(problem.clone()));
+            }
             Self::Tell(_) | Self::FromBus(_) => {}
             Self::Ask(ask) => ask.refuse(problem),
         }

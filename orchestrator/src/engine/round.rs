@@ -47,6 +47,7 @@ impl Inputs {
             Request::Apply { input: Input::Submit(submit), reply } => {
                 self.submits.push((submit, reply));
             }
+            Request::Together(requests) => requests.into_iter().for_each(|r| self.take(r)),
             Request::Apply { input, reply } => self.others.push((input, Some(reply))),
             Request::Tell(input) => self.others.push((input, None)),
             Request::Retry { job, reply } => self.retries.push((job, reply)),

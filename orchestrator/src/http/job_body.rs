@@ -57,6 +57,16 @@ fn read(bytes: &[u8], is_json: bool) -> Result<JobSpec, Problem> {
     JobSpec::from_text(bytes)
 }
 
+/// Reads and checks a spec that must be JSON.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub(super) fn read_json(bytes: &[u8]) -> Result<JobSpec, Problem> {
+    let spec = read(bytes, true)?;
+    check_input(&spec)?;
+    Ok(spec)
+}
+
 fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
     match body::media_type(headers).as_deref() {
         Some("application/json") => Ok(true),

@@ -6,6 +6,7 @@
 //! document is what the routes are. It decides nothing about jobs.
 
 mod artifacts;
+mod batch;
 mod body;
 mod caller;
 mod created;
@@ -86,6 +87,7 @@ pub fn openapi_json() -> String {
 fn routes() -> aide::axum::ApiRouter<Api> {
     openapi::begin();
     let v1 = jobs::routes()
+        .merge(batch::routes())
         .merge(tasks::routes())
         .merge(artifacts::routes())
         .merge(logs::routes())

@@ -85,3 +85,29 @@ async fn a_job_belongs_to_the_callers_trace() {
     let (status, job) = server.admin().get(&location).await.unwrap();
     assert_eq!((status, text(&job, "trace_id").as_str()), (StatusCode::OK, trace));
 }
+
+#[tokio::test]
+async fn a_batch_makes_all_its_jobs_and_names_the_ones_that_are_refused() {
+    let server = Server::start().await;
+    submit(&server, "taken", &json!({"command": ["true"]})).await;
+    let lines = [
+        json!({"command": ["true"]}),
+        json!({"command": ["false"], "idempotency_key": "taken"}),
+        json!({"command": ["true"], "idempotency_key": "taken"}),
+    ];
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let post = |body: String| {
+        let request = server.admin().request(Method::POST, "/api/v1/jobs/batch");
+        request.header("content-type", "application/x-ndjson").body(body).send()
+    };
+    let answer = post(body).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["jobs"][0]["created"], json!(true), "{answer}");
+    assert_eq!(answer["jobs"][1]["code"], json!("E_IDEM_MISMATCH"), "{answer}");
+    assert_eq!(answer["jobs"][2]["created"], json!(false), "{answer}");
+    let half = post("{\"command\":[\"true\"]}\n{\"command\":[]}\n".into()).await.unwrap();
+    assert_eq!(half.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let (_, list) = server.admin().get("/api/v1/jobs").await.unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2, "nothing of a bad batch is accepted");
+}

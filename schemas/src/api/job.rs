@@ -25,6 +25,26 @@ pub struct Submitted {
     pub trace_id: String,
 }
 
+/// Most jobs of one batch.
+pub const BATCH_JOBS_MAX: usize = 1_000;
+
+/// The answer to a batch of submits: durable from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubmittedBatch {
+    /// What became of each job, in the order of the batch.
+    pub jobs: Vec<BatchItem>,
+}
+
+/// What became of one job of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BatchItem {
+    /// It is there.
+    Submitted(Submitted),
+    /// It was not accepted, and why.
+    Refused(crate::error::Problem),
+}
+
 /// A job as shown in lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
