@@ -1,10 +1,14 @@
 //! The shortest run of events that shows what is wrong, for people.
 
+use std::time::Duration;
+
 use mesh_schemas::{JobId, Timestamp, api::EventView};
 
 use super::index::Index;
-use crate::history::{Action, Op, Outcome};
+use crate::history::{Action, FaultNote, Op, Outcome};
 
+/// How long before the first event a fault may have been its cause.
+const BEFORE: Duration = Duration::from_secs(20);
 /// Longest slice; what is in the middle of a longer one is left out.
 const LINES_MAX: usize = 40;
 
@@ -21,17 +25,13 @@ impl Index<'_> {
         let events: Vec<_> = self.events_of(job).iter().filter(concerns).collect();
         let mut lines: Vec<(Timestamp, String)> =
             events.iter().map(|event| (event.at, event_line(event))).collect();
+        let window = events.first().zip(events.last()).map(|(first, last)| (first.at, last.at));
         let asked = self.history.ops.iter().filter(|op| op.job() == Some(job));
+        let asked = asked.filter(|op| is_submit(op) || within(window, op.at, Duration::ZERO));
         lines.extend(asked.map(|op| (op.at, op_line(op))));
-        if let (Some(from), Some(to)) = (lines.first(), lines.last()) {
-            let (from, to) = (from.0, to.0);
-            let during = self.history.faults.iter().filter(|f| (from..=to).contains(&f.at));
-            let line =
-                |at: Timestamp, text: String| (at, format!("      fault {} {text}", shown(at)));
-            let faults: Vec<_> =
-                during.map(|f| line(f.at, format!("{} {}", f.scenario, f.what))).collect();
-            lines.extend(faults);
-        }
+        let faults = self.history.faults.iter().filter(|f| within(window, f.at, BEFORE));
+        let line = |f: &FaultNote| format!("      fault {} {} {}", shown(f.at), f.scenario, f.what);
+        lines.extend(faults.map(|fault| (fault.at, line(fault))));
         lines.sort_by_key(|(at, _)| *at);
         shorten(lines.into_iter().map(|(_, line)| line).collect())
     }
@@ -43,6 +43,15 @@ impl Index<'_> {
             None => vec![op_line(op)],
         }
     }
+}
+
+/// The window may be that of a whole job, which is not bounded.
+fn within(window: Option<(Timestamp, Timestamp)>, at: Timestamp, before: Duration) -> bool {
+    window.is_none_or(|(first, last)| at + before >= first && at <= last)
+}
+
+const fn is_submit(op: &Op) -> bool {
+    matches!(op.action, Action::Submit { .. })
 }
 
 fn shorten(mut lines: Vec<String>) -> Vec<String> {
