@@ -17,6 +17,8 @@ use crate::cluster::STORE;
 
 /// Exit code of `mesh` for bytes that are not what their hash says.
 const INTEGRITY: i32 = 8;
+/// Packs of the large jobs' files, compressed, are longer than this.
+const PACK_OF_FILES_BYTES_MIN: u64 = 4 << 10;
 
 pub(super) async fn object(stage: Stage<'_>) -> anyhow::Result<Strike> {
     let packs = packs(&stage.cluster.data.join(STORE));
@@ -51,13 +53,18 @@ fn packs(store: &Path) -> Vec<(PathBuf, AttemptKey)> {
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
                 dirs.push(path);
-            } else if name.starts_with('p') {
+            } else if name.starts_with('p') && is_large(&entry) {
                 found.extend(attempt_of(&dir).map(|attempt| (path, attempt)));
             }
         }
     }
     found.sort();
     found
+}
+
+/// Of files rather than of a few lines of log, which `mesh artifacts get` would not read.
+fn is_large(entry: &fs::DirEntry) -> bool {
+    entry.metadata().is_ok_and(|meta| meta.len() > PACK_OF_FILES_BYTES_MIN)
 }
 
 /// `…/a/<job>/<task>/<epoch>`.
