@@ -67,9 +67,7 @@ impl Hq {
             &mut command(&["worker", "start", "--cpus", "2"]),
             &dir.path().join("worker.log"),
         );
-        until(UP_WITHIN, "HyperQueue's worker", || {
-            output(&mut command(&["worker", "list"])).ok().filter(|list| list.contains("RUNNING"))
-        })?;
+        output(&mut command(&["worker", "wait", "1"]))?;
         Ok(Self { program, server, worker, dir })
     }
 
