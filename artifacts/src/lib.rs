@@ -7,9 +7,10 @@
 //! presigned URL that an [`port::ObjectPort`] obtains. Does not decide *when* to upload.
 
 mod beneath;
-pub mod core;
 pub mod download;
 pub mod port;
 pub mod ship;
 mod transfer;
 pub mod upload;
+
+pub use mesh_artifacts_core as core;

@@ -5,18 +5,12 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use mesh_fabric::files;
-use mesh_schemas::{
-    manifest::{ChunkRef, ManifestOwner, ManifestPlace, ManifestRef, ManifestSummary, PackRef},
-    subject,
-};
+use mesh_schemas::manifest::{ChunkRef, ManifestSummary, PackRef};
 use tokio::sync::mpsc;
 
 use super::{UploadError, producer::Parcel};
 use crate::{
-    core::{
-        hash_hex,
-        state::{Contents, UploadState, summarize},
-    },
+    core::state::{Contents, Draft, UploadState, prefix},
     port::PortError,
     transfer::{Put, Wire},
 };
@@ -72,16 +66,10 @@ impl Pipeline<'_> {
         complete: bool,
     ) -> Result<ManifestSummary, UploadError> {
         self.confirm_packs().await?;
-        let manifest = self.state.next_manifest(&contents, complete);
-        let json = serde_json::to_vec(&manifest).map_err(|_| UploadError::Stopped)?;
-        let (size, blake3) = (json.len() as u64, hash_hex(&json));
-        let name = format!("m{}-{}.json", manifest.version, blake3.get(..16).unwrap_or(&blake3));
-        let key = format!("{}{name}", prefix(self.state.owner));
-        self.wire.put(&name, &key, Bytes::from(json)).await?;
-        let object = PackRef { key: key.clone(), size, blake3: blake3.clone() };
+        let draft = self.state.draft(&contents, complete).ok_or(UploadError::Stopped)?;
+        let Draft { name, object, bytes, summary } = draft;
+        self.wire.put(&name, &object.key, Bytes::from(bytes)).await?;
         self.wire.check(vec![object]).await.map_err(UploadError::Check)?;
-        let place = ManifestPlace::Object(ManifestRef { key, size, blake3 });
-        let summary = summarize(&manifest, place);
         self.state.commit(contents, complete, summary.clone());
         self.save().await?;
         Ok(summary)
@@ -130,12 +118,4 @@ async fn store_pack(
         wire.check(vec![object.clone()]).await.map_err(UploadError::Check)?;
     }
     Ok((object, pack.chunks))
-}
-
-/// Where an owner's objects lie.
-pub(crate) fn prefix(owner: ManifestOwner) -> String {
-    match owner {
-        ManifestOwner::Attempt(attempt) => subject::attempt_prefix(attempt),
-        ManifestOwner::Upload(upload) => subject::upload_prefix(upload),
-    }
 }

@@ -16,11 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mesh_node_core::Record;
-
-mod line;
-
-use line::Line;
+use mesh_node_core::{
+    Record,
+    journal::{Recovered, recover, write_line},
+};
 
 /// The file's name below the data directory.
 pub(super) const JOURNAL_FILE: &str = "journal.log";
@@ -40,21 +39,12 @@ pub(super) struct Journal {
     buffer: Vec<u8>,
 }
 
-/// What a journal held when it was opened.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// Its records, in order.
-    pub(super) records: Vec<Record>,
-    /// A line in the middle could not be read: what followed is lost, and numbers must begin anew.
-    pub(super) damaged: bool,
-}
-
 impl Journal {
     /// Opens or makes the journal of a node.
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(super) fn open(data_dir: &Path) -> io::Result<(Self, Found)> {
+    pub(super) fn open(data_dir: &Path) -> io::Result<(Self, Recovered)> {
         let path = data_dir.join(JOURNAL_FILE);
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(PRIVATE).open(&path)?;
@@ -62,10 +52,8 @@ impl Journal {
         file.set_permissions(Permissions::from_mode(PRIVATE))?;
         let mut text = Vec::new();
         io::Read::read_to_end(&mut file, &mut text)?;
-        let (records, good) = read_lines(&text);
-        let rest = text.get(good..).unwrap_or_default();
-        let damaged = rest.contains(&b'\n');
-        if damaged {
+        let found = recover(&text);
+        if found.damaged {
             let aside = path.with_extension("log.damaged");
             std::fs::copy(&path, &aside)?;
             tracing::error!(
@@ -73,10 +61,10 @@ impl Journal {
                 "A line of the journal is damaged; the file was kept aside"
             );
         }
-        let bytes = good as u64;
+        let bytes = found.good as u64;
         file.set_len(bytes)?;
         let journal = Self { path, file, bytes, compact_bytes: 0, buffer: Vec::new() };
-        Ok((journal, Found { records, damaged }))
+        Ok((journal, found))
     }
 
     /// Appends records in one write.
@@ -122,24 +110,6 @@ impl Journal {
         self.compact_bytes = self.bytes;
         Ok(())
     }
-}
-
-fn write_line(record: Record, out: &mut Vec<u8>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line::from(record))?;
-    out.push(b'\n');
-    Ok(())
-}
-
-/// The records of the whole lines that can be read, and the length of their text.
-fn read_lines(text: &[u8]) -> (Vec<Record>, usize) {
-    let (mut records, mut good) = (Vec::new(), 0);
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let record = line.strip_suffix(b"\n").and_then(Line::read);
-        let Some(record) = record else { break };
-        records.push(record);
-        good += line.len();
-    }
-    (records, good)
 }
 
 #[cfg(test)]

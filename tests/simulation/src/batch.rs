@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use crate::{
-    options::{Bug, Options},
+    options::Options,
+    planted::Bug,
     stats::Stats,
     world::{Outcome, run},
 };

@@ -3,16 +3,17 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use mesh_core::{Rejected, Reply};
+use mesh_core::Reply;
 use mesh_schemas::{
-    JobId, JobSpec, Span,
+    ErrorCode, JobId, JobSpec, Span,
     api::NodeAction,
     quantity::Cpu,
     spec::{ArrayRange, ArraySpec},
 };
 
 use crate::{
-    env::{Env, Event, Payload},
+    env::{Env, Event, Payload, Way},
+    options::count,
     stats::Kind,
 };
 
@@ -25,6 +26,9 @@ pub(crate) enum Request {
     Act { node: usize, action: NodeAction },
 }
 
+/// What may be asked again as it was.
+const UNAVAILABLE: [ErrorCode; 2] = [ErrorCode::NotLeader, ErrorCode::StoreDown];
+
 /// One user.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -33,6 +37,10 @@ pub(crate) struct Client {
     jobs: Vec<JobId>,
     ask: u64,
     asked: bool,
+    /// Which orchestrator it asks.
+    orchestrator: usize,
+    /// Keys of jobs that were accepted, one of which it may use again by mistake.
+    keys: Vec<String>,
 }
 
 impl Client {
@@ -41,7 +49,8 @@ impl Client {
         let plan = (0..jobs)
             .map(|number| Request::Submit { spec: Arc::new(spec(env, index, number)) })
             .collect();
-        Self { index, plan, jobs: Vec::new(), ask: 0, asked: false }
+        let (jobs, keys) = (Vec::new(), Vec::new());
+        Self { index, plan, jobs, ask: 0, asked: false, orchestrator: 0, keys }
     }
 
     /// It has nothing more to ask for.
@@ -63,17 +72,27 @@ impl Client {
         if self.asked && matches!(request, Request::Submit { .. }) {
             env.stats.count(Kind::Resubmitted);
         }
+        if self.asked && env.rng.chance(300) {
+            self.ask_another(env);
+        }
         self.asked = true;
         self.ask += 1;
         let (client, ask) = (self.index, self.ask);
-        env.send(None, Payload::Request { client, ask, request });
+        let way = Way::Http { orchestrator: self.orchestrator };
+        env.send(way, Payload::Request { client, ask, request });
+    }
+
+    fn ask_another(&mut self, env: &Env) {
+        self.orchestrator = (self.orchestrator + 1) % count(env.options.orchestrators);
     }
 
     /// Lets the next job wait for one that some client knows of.
     fn add_dependency(&mut self, env: &mut Env) {
         let Some(Request::Submit { spec }) = self.plan.front_mut() else { return };
         if spec.after.is_empty() && !env.known_jobs.is_empty() {
-            let dep = env.known_jobs[env.rng.index(env.known_jobs.len())];
+            let known = env.known_jobs[env.rng.index(env.known_jobs.len())];
+            let stranger = env.rng.chance(20);
+            let dep = if stranger { JobId::from_uuid(uuid::Uuid::from_u128(1)) } else { known };
             Arc::make_mut(spec).after.push(dep);
         }
     }
@@ -92,7 +111,7 @@ impl Client {
             }
             2 | 3 => Request::Retry { job },
             4 | 5 if self.index == 0 => {
-                let node = env.rng.index(env.options.nodes);
+                let node = env.rng.index(count(env.options.nodes));
                 let action = match env.rng.between(0, 9) {
                     0..=2 => NodeAction::Drain,
                     3..=4 => NodeAction::Pause,
@@ -102,6 +121,11 @@ impl Client {
                 };
                 Request::Act { node, action }
             }
+            6 if !self.keys.is_empty() => {
+                let mut spec = spec(env, self.index, 0);
+                spec.idempotency_key = Some(self.keys[env.rng.index(self.keys.len())].clone());
+                Request::Submit { spec: Arc::new(spec) }
+            }
             _ => return,
         };
         self.plan.push_back(request);
@@ -110,14 +134,23 @@ impl Client {
     /// Faults are over: what was drained or paused is wanted again.
     pub(crate) fn calm_down(&mut self, env: &Env) {
         if self.index == 0 {
-            for node in 0..env.options.nodes {
+            for node in 0..count(env.options.nodes) {
                 self.plan.push_back(Request::Act { node, action: NodeAction::Resume });
             }
         }
     }
 
-    pub(crate) fn answered(&mut self, env: &mut Env, ask: u64, answer: &Result<Reply, Rejected>) {
+    pub(crate) fn answered(&mut self, env: &mut Env, ask: u64, answer: &Result<Reply, ErrorCode>) {
         if ask != self.ask || !self.asked {
+            return;
+        }
+        if let Err(code) = answer
+            && UNAVAILABLE.contains(code)
+        {
+            // Safe to ask again, and perhaps another one.
+            if *code == ErrorCode::NotLeader {
+                self.ask_another(env);
+            }
             return;
         }
         self.asked = false;
@@ -135,6 +168,7 @@ impl Client {
                     self.plan.push_back(request.clone());
                 }
                 self.jobs.push(*job);
+                self.keys.push(key);
                 env.known_jobs.push(*job);
             }
             (Request::Cancel { .. }, Ok(_)) => env.stats.count(Kind::CancelAsked),
@@ -152,18 +186,34 @@ impl Client {
 }
 
 fn spec(env: &mut Env, client: usize, number: u64) -> JobSpec {
-    let mut spec = JobSpec::new(["/bin/work"]);
+    let mut spec = JobSpec::new(["work"]);
+    let small = |env: &mut Env, most| u16::try_from(env.rng.between(0, most)).unwrap_or(0);
     spec.idempotency_key = Some(format!("c{client}-{number}"));
     spec.resources.cpu = Cpu(if env.rng.chance(200) { 500 } else { 1_000 });
     spec.priority = i16::try_from(env.rng.between(0, 2)).unwrap_or(0);
-    spec.retries.user_error = u16::try_from(env.rng.between(0, 2)).unwrap_or(0);
+    spec.retries.user_error = small(env, 2);
     spec.retries.out_of_memory = 1;
-    spec.retries.lost = u16::try_from(env.rng.between(0, 10)).unwrap_or(0);
-    if env.rng.chance(100) {
-        spec.timeouts.queue = Some(Span::from_secs(env.rng.between(5, 60)));
+    spec.retries.timeout = small(env, 1);
+    spec.retries.stalled = small(env, 1);
+    spec.retries.lost = small(env, 10);
+    let timeouts = &mut spec.timeouts;
+    timeouts.kill_grace = Span::from_millis(env.rng.between(0, 5_000));
+    let limit = |env: &mut Env, per_mille, low, high| {
+        let seconds = env.rng.between(low, high);
+        env.rng.chance(per_mille).then_some(Span::from_secs(seconds))
+    };
+    timeouts.queue = limit(env, 100, 5, 60);
+    timeouts.run = limit(env, 150, 2, 20);
+    timeouts.stall = limit(env, 150, 2, 15);
+    if env.rng.chance(300) {
+        spec.outputs = vec!["out".into()];
     }
+    if env.rng.chance(300) {
+        spec.checkpoint = Some("state".into());
+    }
+    spec.upload.every = Span::from_millis(env.rng.between(1_000, 12_000));
     if env.rng.chance(500) {
-        let last = u32::try_from(env.rng.between(1, 11)).unwrap_or(1);
+        let last = u32::try_from(env.rng.between(1, 9)).unwrap_or(1);
         spec.array = Some(ArraySpec::Range(ArrayRange { first: 0, last }));
     }
     spec

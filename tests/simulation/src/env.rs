@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mesh_core::{Rejected, Reply};
+use mesh_core::Reply;
 use mesh_schemas::{
-    AttemptKey, JobId,
-    message::{NodeBeat, NodeCommand, NodeEvents, NodeReport},
+    AttemptKey, ErrorCode, JobId,
+    manifest::PackRef,
+    message::{NodeBeat, NodeCommands, NodeEvents, NodeReport},
 };
 
 use crate::{
     client::Request,
+    machine::OnNode,
     observer::Observer,
-    options::Options,
+    options::{Options, count},
+    orchestrator::OnOrchestrator,
     rng::Rng,
     stats::{Kind, Stats},
 };
@@ -24,22 +27,14 @@ const REMEMBERED: usize = 64;
 pub(crate) enum Event {
     /// A message arrives, unless the broker was wiped since.
     Arrive { wipes: u32, message: Message },
-    /// The orchestrator goes through a round.
-    Round,
-    /// A second has passed for the orchestrator of this life.
-    Tick { life: u32 },
-    /// The orchestrator starts again.
-    StartOrchestrator,
-    /// A node beats.
-    Beat { node: usize },
-    /// A node looks for events to send, and sends unconfirmed ones again.
-    Send { node: usize },
-    /// Something about an attempt is due, in this life of its machine.
-    Due { node: usize, due: Due },
-    /// A node's agent or machine is there again, or goes on.
-    NodeUp { node: usize },
-    /// A node is reachable again.
-    Reachable { node: usize },
+    /// Something happens to an orchestrator, or in it.
+    Orchestrator { index: usize, what: OnOrchestrator },
+    /// The database carries out a transaction.
+    Land { transaction: u64 },
+    /// Something happens to a machine, or on it.
+    Node { index: usize, what: OnNode },
+    /// Somebody is reachable again.
+    Heal(Link),
     /// A client does its next thing, or asks again.
     Client { client: usize },
     /// Something breaks.
@@ -50,45 +45,108 @@ pub(crate) enum Event {
     Check,
 }
 
-/// Something about an attempt that is due on its node.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    /// The machine's life in which it is.
-    pub(crate) life: u32,
-    pub(crate) attempt: AttemptKey,
-    pub(crate) what: What,
+/// A way between two parts that may be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// From the broker to a node.
+    ToNode(usize),
+    /// From a node to the broker.
+    FromNode(usize),
+    /// Between a node and the object store.
+    NodeToStore(usize),
+    /// Between an orchestrator and the broker.
+    Orchestrator(usize),
+    /// Between an orchestrator and the database.
+    Database(usize),
 }
 
-/// What is due.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum What {
-    /// Its command ends by itself.
-    Done,
-    /// It stores output.
-    Stores,
-    /// It was asked to end, and does.
-    Stops,
+/// Which links are cut.
+#[derive(Debug)]
+pub(crate) struct Cuts {
+    to_node: Vec<bool>,
+    from_node: Vec<bool>,
+    node_to_store: Vec<bool>,
+    orchestrator: Vec<bool>,
+    database: Vec<bool>,
+}
+
+impl Cuts {
+    fn new(options: &Options) -> Self {
+        let (nodes, orchestrators) = (count(options.nodes), count(options.orchestrators));
+        Self {
+            to_node: vec![false; nodes],
+            from_node: vec![false; nodes],
+            node_to_store: vec![false; nodes],
+            orchestrator: vec![false; orchestrators],
+            database: vec![false; orchestrators],
+        }
+    }
+
+    fn of(&mut self, link: Link) -> &mut bool {
+        match link {
+            Link::ToNode(index) => &mut self.to_node[index],
+            Link::FromNode(index) => &mut self.from_node[index],
+            Link::NodeToStore(index) => &mut self.node_to_store[index],
+            Link::Orchestrator(index) => &mut self.orchestrator[index],
+            Link::Database(index) => &mut self.database[index],
+        }
+    }
+
+    fn heal_all(&mut self) {
+        for cut in [
+            &mut self.to_node,
+            &mut self.from_node,
+            &mut self.node_to_store,
+            &mut self.orchestrator,
+            &mut self.database,
+        ] {
+            cut.fill(false);
+        }
+    }
 }
 
 /// A message under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// The node at one of its ends; clients have none.
-    pub(crate) link: Option<usize>,
-    /// What it says.
+    pub(crate) way: Way,
     pub(crate) payload: Payload,
+}
+
+/// From whom to whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    /// From a node to whoever leads, or believes so.
+    Up { node: usize },
+    /// From an orchestrator to a node.
+    Down { orchestrator: usize, node: usize },
+    /// Between a client and an orchestrator.
+    Http { orchestrator: usize },
 }
 
 /// What a message says.
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
+    // Up.
     Hello { ask: u64, report: Box<NodeReport> },
     Beat(Box<NodeBeat>),
     Events(Box<NodeEvents>),
-    Welcome { ask: u64, recorded_seq: u64 },
-    Command(Box<NodeCommand>),
+    Ask { ask: u64, attempt: AttemptKey, wanted: Wanted },
+    // Down.
+    Welcome { ask: u64, leader: u64, recorded_seq: u64 },
+    Commands(Box<NodeCommands>),
+    Answered { ask: u64, attempt: AttemptKey, answer: Result<(), ErrorCode> },
+    // Http.
     Request { client: usize, ask: u64, request: Request },
-    Answer { client: usize, ask: u64, answer: Result<Reply, Rejected> },
+    Answer { client: usize, ask: u64, answer: Result<Reply, ErrorCode> },
+}
+
+/// What a node asks for an attempt's uploads.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// A URL to put an object.
+    PutUrl,
+    /// To know that objects are there.
+    Check(Vec<PackRef>),
 }
 
 /// What all actors share.
@@ -101,10 +159,9 @@ pub(crate) struct Env {
     pub(crate) observer: Observer,
     /// Faults are over.
     pub(crate) calm: bool,
-    /// Nodes that are cut off.
-    pub(crate) cut: Vec<bool>,
     /// A hash over everything that came to pass.
     pub(crate) trace: u64,
+    cuts: Cuts,
     queue: BTreeMap<(u64, u64), Event>,
     count: u64,
     wipes: u32,
@@ -117,7 +174,7 @@ impl Env {
     pub(crate) fn new(options: Options) -> Self {
         Self {
             rng: Rng::new(options.seed),
-            cut: vec![false; options.nodes],
+            cuts: Cuts::new(&options),
             options,
             now: 0,
             stats: Stats::default(),
@@ -149,15 +206,53 @@ impl Env {
     }
 
     /// Takes a number into the trace's hash.
-    pub(crate) fn mix(&mut self, number: u64) {
+    pub(crate) const fn mix(&mut self, number: u64) {
         self.trace = (self.trace ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
     }
 
+    /// True so many times in a thousand while there are faults; the chance is not even taken after.
+    pub(crate) fn strikes(&mut self, per_mille: u64) -> bool {
+        !self.calm && self.rng.chance(per_mille)
+    }
+
+    // ---- links ----
+
+    /// Cuts a link for a while.
+    pub(crate) fn cut(&mut self, link: Link, millis: u64) {
+        *self.cuts.of(link) = true;
+        self.after(millis, Event::Heal(link));
+    }
+
+    pub(crate) fn heal(&mut self, link: Link) {
+        *self.cuts.of(link) = false;
+    }
+
+    pub(crate) fn is_cut(&mut self, link: Link) -> bool {
+        *self.cuts.of(link)
+    }
+
+    pub(crate) fn calm_down(&mut self) {
+        self.calm = true;
+        self.cuts.heal_all();
+    }
+
+    fn blocks(&mut self, way: Way) -> bool {
+        match way {
+            Way::Up { node } => self.is_cut(Link::FromNode(node)),
+            Way::Down { orchestrator, node } => {
+                self.is_cut(Link::ToNode(node)) || self.is_cut(Link::Orchestrator(orchestrator))
+            }
+            Way::Http { .. } => false,
+        }
+    }
+
+    // ---- the broker ----
+
     /// Gives a message to the broker, which may do with it as it likes.
-    pub(crate) fn send(&mut self, link: Option<usize>, payload: Payload) {
-        let message = Message { link, payload };
-        if link.is_some_and(|node| self.cut[node]) {
-            return;
+    pub(crate) fn send(&mut self, way: Way, payload: Payload) {
+        let message = Message { way, payload };
+        if self.blocks(way) {
+            return self.stats.count(Kind::Dropped);
         }
         if self.calm {
             let delay = self.rng.between(1, 5);
@@ -193,8 +288,12 @@ impl Env {
     }
 
     /// True when a message of before the last wipe, or over a cut, does not arrive.
-    pub(crate) fn is_lost(&self, wipes: u32, message: &Message) -> bool {
-        wipes != self.wipes || message.link.is_some_and(|node| self.cut[node])
+    pub(crate) fn is_lost(&mut self, wipes: u32, message: &Message) -> bool {
+        let lost = wipes != self.wipes || self.blocks(message.way);
+        if lost {
+            self.stats.count(Kind::Dropped);
+        }
+        lost
     }
 
     /// All that is under way is gone.

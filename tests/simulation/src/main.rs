@@ -2,21 +2,25 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
+    time::Instant,
 };
 
 use clap::Parser;
-use mesh_sim::{Bug, Kind, Options, Stats, run_caught, run_seeds};
+use mesh_sim::{Bug, Options, Stats, run_caught, run_seeds};
 
-/// Simulate the orchestrator's core among nodes, broker, database and clients that fail.
+/// Simulate the cores of orchestrator, node and uploader among everything that fails around them.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
   mesh-sim --seed 420                             one seed, with its options and what happened
   mesh-sim --seeds 20000                          many, from seed 0 on
   mesh-sim --seed 7 --bug ack-before-commit       with a planted bug
+  mesh-sim --seed 7 --set drop=0 --set nodes=1    with other figures
+  mesh-sim --file tests/simulation/regressions/FILE
 
-Exit codes: 0 all promises held · 1 one was broken")]
+Exit codes: 0 all promises held · 1 one was broken, or something that many seeds must meet never came")]
 struct Args {
     /// The seed, or the first of many.
     #[arg(long, default_value_t = 0)]
@@ -24,17 +28,27 @@ struct Args {
     /// How many seeds; one when not given.
     #[arg(long)]
     seeds: Option<u64>,
-    /// Plant a bug: no-fence, ack-before-commit, rescue-without-cas, or the control rescue-with-cas.
-    #[arg(long, value_parser = bug)]
+    /// Plant a bug; a wrong name is answered with all of them.
+    #[arg(long, value_parser = Bug::named)]
     bug: Option<Bug>,
+    /// Set a figure of the seed's options: NAME=VALUE.
+    #[arg(long, value_parser = figure)]
+    set: Vec<(String, u64)>,
+    /// Take seed and options from a file, as the regressions are.
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "bug", "set"])]
+    file: Option<PathBuf>,
 }
+
+/// Seeds below which it is no wonder that something never came.
+const ENOUGH: u64 = 20_000;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut out = io::stdout().lock();
-    let told = match args.seeds {
-        None => one(&mut out, args.seed, args.bug),
-        Some(count) => many(&mut out, args.seed, count, args.bug),
+    let told = match (args.seeds, options(&args)) {
+        (_, Err(why)) => Ok(Some(why)),
+        (None, Ok(options)) => one(&mut out, options),
+        (Some(count), Ok(options)) => many(&mut out, options.seed, count, args.bug),
     };
     match told {
         Ok(None) => ExitCode::SUCCESS,
@@ -48,9 +62,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(out: &mut impl Write, seed: u64, bug: Option<Bug>) -> io::Result<Option<String>> {
-    let options = Options::of(seed, bug);
-    writeln!(out, "{options:#?}")?;
+fn options(args: &Args) -> Result<Options, String> {
+    if let Some(file) = &args.file {
+        let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        return Options::read(&text);
+    }
+    let mut options = Options::of(args.seed, args.bug);
+    for (name, value) in &args.set {
+        if !options.set(name, *value) {
+            return Err(format!("there is no figure {name}"));
+        }
+    }
+    Ok(options)
+}
+
+fn one(out: &mut impl Write, options: Options) -> io::Result<Option<String>> {
+    write!(out, "{}", options.text())?;
     let outcome = run_caught(options);
     write_stats(out, &outcome.stats)?;
     writeln!(out, "trace {:016x}", outcome.trace)?;
@@ -63,25 +90,28 @@ fn many(
     count: u64,
     bug: Option<Bug>,
 ) -> io::Result<Option<String>> {
+    let begin = Instant::now();
     let batch = run_seeds(seed, count, bug);
+    let seconds = begin.elapsed().as_secs_f64();
     write_stats(out, &batch.stats)?;
-    writeln!(out, "{} seeds", batch.seeds)?;
-    Ok(batch.failed.map(|(seed, broken)| format!("seed {seed}: {broken}")))
+    writeln!(out, "{} seeds in {seconds:.1} s", batch.seeds)?;
+    let never = batch.stats.never();
+    Ok(match batch.failed {
+        Some((seed, broken)) => {
+            let options = Options::of(seed, bug);
+            Some(format!("{broken}\n{}replay: {}", options.text(), options.replay()))
+        }
+        None if never.is_empty() || batch.seeds < ENOUGH => None,
+        None => Some(format!("never came to pass: {}", never.join(", "))),
+    })
 }
 
 fn write_stats(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
-    Kind::ALL.iter().try_for_each(|kind| writeln!(out, "{:>12} {kind:?}", stats.get(*kind)))
+    stats.report().iter().try_for_each(|(name, count)| writeln!(out, "{count:>12} {name}"))
 }
 
-fn bug(name: &str) -> Result<Bug, String> {
-    match name {
-        "no-fence" => Ok(Bug::NoFence),
-        "ack-before-commit" => Ok(Bug::AckBeforeCommit),
-        "rescue-without-cas" => Ok(Bug::RescueWithoutCas),
-        "rescue-with-cas" => Ok(Bug::RescueWithCas),
-        _ => {
-            Err("no such bug: no-fence, ack-before-commit, rescue-without-cas, rescue-with-cas"
-                .into())
-        }
-    }
+fn figure(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("a figure is NAME=VALUE")?;
+    let value = value.parse().map_err(|_| format!("{value} is not a number"))?;
+    Ok((name.to_owned(), value))
 }

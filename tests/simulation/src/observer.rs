@@ -3,13 +3,17 @@
 //!
 //! I1 an accepted job reaches exactly one end. I2 no task succeeds twice, and what is recorded is of the
 //! last epoch granted. I3 one key, one job. I4 nothing leaves an end, but by retry. I5 epochs grow and
-//! leases never overlap. I10 what ended after a lease has its node, its trace and its result. I13 after
-//! healing the queue drains and no lease is left.
+//! leases never overlap. I8 each chunk of a result is readable and right, and a log has no gap. I9 a
+//! result names only chunks of its own attempt, or of the checkpoint that it began with. I10 what ended
+//! after a lease has its node, its trace and its result. I12 of a revoked node nothing is recorded. I13
+//! after healing the queue drains and no lease is left. A8 a node forgets an event when it is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_core::{AttemptEnd, Change, TaskRecord};
-use mesh_schemas::{AttemptKey, EndClass, JobId, TaskState, api::EventKind, attempt::JobState};
+use mesh_core::{AttemptEnd, Change, NodeSetting, TaskRecord};
+use mesh_schemas::{
+    AttemptKey, EndClass, JobId, NodeId, TaskState, api::EventKind, attempt::JobState,
+};
 
 use crate::{
     db::Db,
@@ -38,12 +42,21 @@ pub(crate) struct Observer {
     answered: BTreeMap<String, JobId>,
     /// What really ran to success.
     succeeded: BTreeSet<AttemptKey>,
+    /// How long the log of an attempt was when its last upload was through. More than once where a power
+    /// cut took the memory of its end, and perhaps the end of its log with it.
+    logged: BTreeMap<AttemptKey, BTreeSet<u64>>,
+    /// Packs of the checkpoint that an attempt began with.
+    given: BTreeMap<AttemptKey, BTreeSet<String>>,
+    revoked: BTreeSet<NodeId>,
+    /// Who has which attempt.
+    holders: BTreeMap<AttemptKey, NodeId>,
     /// The first broken promise.
     pub(crate) broken: Option<String>,
 }
 
 impl Observer {
-    fn broken(&mut self, promise: &str, what: &dyn std::fmt::Display) {
+    /// A promise is broken; the first one counts.
+    pub(crate) fn broken(&mut self, promise: &str, what: &dyn std::fmt::Display) {
         if self.broken.is_none() {
             self.broken = Some(format!("{promise}: {what}"));
         }
@@ -52,6 +65,37 @@ impl Observer {
     /// A command on a node ran to its good end.
     pub(crate) fn ran(&mut self, attempt: AttemptKey) {
         self.succeeded.insert(attempt);
+    }
+
+    /// All that an attempt has logged is said to be stored.
+    pub(crate) fn wrote(&mut self, attempt: AttemptKey, bytes: u64) {
+        self.logged.entry(attempt).or_default().insert(bytes);
+    }
+
+    /// A result with so many bytes of log was recorded.
+    pub(crate) fn check_log(&mut self, attempt: AttemptKey, recorded: u64) {
+        let logged = self.logged.get(&attempt);
+        if let Some(written) = logged.filter(|written| written.iter().all(|w| *w > recorded)) {
+            let what = format!("{recorded} of {written:?} bytes of the log of {attempt} are kept");
+            self.broken("I8", &what);
+        }
+    }
+
+    /// An attempt begins with a checkpoint in these packs.
+    pub(crate) fn give(&mut self, attempt: AttemptKey, packs: BTreeSet<String>) {
+        self.given.entry(attempt).or_default().extend(packs);
+    }
+
+    pub(crate) fn given(&self, attempt: AttemptKey) -> Option<&BTreeSet<String>> {
+        self.given.get(&attempt)
+    }
+
+    /// Whether what a node said of its attempt may be recorded at all.
+    fn heard_of(&mut self, attempt: AttemptKey) {
+        let holder = self.holders.get(&attempt);
+        if holder.is_some_and(|node| self.revoked.contains(node)) {
+            self.broken("I12", &format!("a revoked node's word about {attempt} was recorded"));
+        }
     }
 
     /// A client was told that its job is accepted.
@@ -94,8 +138,27 @@ impl Observer {
                 }
             }
             Change::Task(task) => self.task(task, retried, stats),
-            Change::AttemptLeased { attempt, .. } => self.leased(*attempt, stats),
-            Change::AttemptEnded(end) => self.ended(end, stats),
+            Change::AttemptLeased { attempt, node, .. } => {
+                self.holders.insert(*attempt, *node);
+                self.leased(*attempt, stats);
+            }
+            Change::AttemptEnded(end) => {
+                if end.usage.is_some() {
+                    self.heard_of(end.attempt);
+                }
+                self.ended(end, stats);
+            }
+            Change::AttemptStarted { attempt, .. } | Change::AttemptManifest { attempt, .. } => {
+                self.heard_of(*attempt);
+            }
+            Change::Node(node) => {
+                if node.setting == NodeSetting::Revoked {
+                    self.revoked.insert(node.id);
+                }
+                if node.setting == NodeSetting::Quarantined {
+                    stats.count(Kind::NodeQuarantined);
+                }
+            }
             Change::AttemptReopened { attempt } => self.reopened(*attempt, stats),
             Change::Event(event) => {
                 let Some(job) = event.job else { return };
@@ -107,10 +170,7 @@ impl Observer {
                     self.broken("I1", &format!("{job} has finished twice"));
                 }
             }
-            Change::AttemptStarted { .. }
-            | Change::AttemptManifest { .. }
-            | Change::Node(_)
-            | Change::NodeJournal { .. } => {}
+            Change::NodeJournal { .. } => {}
         }
     }
 
@@ -162,18 +222,7 @@ impl Observer {
         let success = end.class == EndClass::Success;
         history.successes += u32::from(success);
         let twice = success && history.successes > 1;
-        match end.class {
-            EndClass::Success => stats.count(Kind::Success),
-            EndClass::NodeLost => stats.count(Kind::NodeLost),
-            EndClass::Cancelled => stats.count(Kind::Cancelled),
-            EndClass::UserError
-            | EndClass::OutOfMemory
-            | EndClass::Timeout
-            | EndClass::Stalled
-            | EndClass::Preempted
-            | EndClass::OwnerReclaimed
-            | EndClass::Budget => stats.count(Kind::UserError),
-        }
+        stats.class(end.class);
         if !held {
             self.broken("I2", &format!("the end of {attempt}, which held nothing, was recorded"));
         }

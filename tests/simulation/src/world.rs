@@ -1,14 +1,17 @@
-//! One seed's world: the real core, modelled nodes, clients, broker and database, first with faults and then
+//! One seed's world: the real cores, their modelled shells and surroundings, first with faults and then
 //! without.
 
 use mesh_core::NodeSetting;
 
 use crate::{
     client::Client,
-    env::{Env, Event, Message, Payload},
-    node::Node,
-    options::Options,
-    shell::Shell,
+    db::Db,
+    env::{Env, Event, Link, Message, Payload, Way},
+    machine::{self, Machine, OnNode},
+    objects::Objects,
+    options::{Options, count},
+    orchestrator::{self, OnOrchestrator, Orchestrator, node_id},
+    results,
     stats::{Kind, Stats},
 };
 
@@ -41,8 +44,10 @@ pub fn run(options: Options) -> Outcome {
 
 struct World {
     env: Env,
-    shell: Shell,
-    nodes: Vec<Node>,
+    db: Db,
+    objects: Objects,
+    orchestrators: Vec<Orchestrator>,
+    machines: Vec<Machine>,
     clients: Vec<Client>,
     calm_since: u64,
     over: bool,
@@ -51,25 +56,21 @@ struct World {
 impl World {
     fn new(options: Options) -> Self {
         let mut env = Env::new(options);
-        let mut shell = Shell::new(&mut env);
-        let nodes: Vec<Node> =
-            (0..env.options.nodes).map(|index| Node::new(&mut env, index)).collect();
-        for node in 0..nodes.len() {
-            env.after(10, Event::Beat { node });
-        }
-        let clients: Vec<Client> =
-            (0..env.options.clients).map(|index| Client::new(&mut env, index)).collect();
+        let orchestrators = 0..count(env.options.orchestrators);
+        let orchestrators = orchestrators.map(|index| Orchestrator::new(&mut env, index)).collect();
+        let machines = 0..count(env.options.nodes);
+        let machines = machines.map(|index| Machine::new(&mut env, index)).collect();
+        let clients = 0..count(env.options.clients);
+        let clients: Vec<Client> = clients.map(|index| Client::new(&mut env, index)).collect();
         for client in 0..clients.len() {
             let wait = env.rng.between(0, 10_000);
             env.after(wait, Event::Client { client });
         }
-        for node in &nodes {
-            shell.join(&mut env, node.id);
-        }
         env.after(5_000, Event::Fault);
         let faults = env.options.faults_ms;
         env.after(faults, Event::Calm);
-        Self { env, shell, nodes, clients, calm_since: 0, over: false }
+        let (db, objects) = (Db::default(), Objects::default());
+        Self { env, db, objects, orchestrators, machines, clients, calm_since: 0, over: false }
     }
 
     fn run(&mut self) {
@@ -80,136 +81,185 @@ impl World {
     }
 
     fn step(&mut self, event: Event) {
-        let env = &mut self.env;
         match event {
             Event::Arrive { wipes, message } => self.arrive(wipes, message),
-            Event::Round => self.shell.round(env),
-            Event::Tick { life } => self.shell.tick(env, life),
-            Event::StartOrchestrator => {
-                self.shell.start(env);
-                self.join_all();
+            Event::Orchestrator { index, what } => self.on_orchestrator(index, what),
+            Event::Node { index, what } => self.on_node(index, what),
+            Event::Land { transaction } => {
+                if let Some(changes) = self.db.land(&mut self.env, transaction) {
+                    results::committed(&mut self.env, &self.objects, &changes);
+                }
             }
-            Event::Beat { node } => self.nodes[node].beat(env),
-            Event::Send { node } => self.nodes[node].send(env),
-            Event::Due { node, due } => self.nodes[node].due(env, due),
-            Event::NodeUp { node } => self.nodes[node].go_on(env),
-            Event::Reachable { node } => env.cut[node] = false,
-            Event::Client { client } => self.clients[client].act(env),
+            Event::Heal(link) => {
+                self.env.heal(link);
+                if let Link::ToNode(node) | Link::FromNode(node) = link {
+                    self.machines[node].reconnected(&mut self.env);
+                }
+            }
+            Event::Client { client } => self.clients[client].act(&mut self.env),
             Event::Fault => self.fault(),
             Event::Calm => self.calm(),
             Event::Check => self.check(),
         }
     }
 
-    /// Joining is asked for again until it is recorded, as `mesh node join` does.
-    fn join_all(&mut self) {
-        for node in &self.nodes {
-            if !self.shell.db.nodes.contains_key(&node.id) {
-                self.shell.join(&mut self.env, node.id);
-            }
-        }
+    fn on_orchestrator(&mut self, index: usize, what: OnOrchestrator) {
+        let Self { env, db, objects, .. } = self;
+        let mut around = orchestrator::Around { env, db, objects };
+        self.orchestrators[index].on(&mut around, what);
+    }
+
+    fn on_node(&mut self, index: usize, what: OnNode) {
+        let Self { env, db, objects, .. } = self;
+        self.machines[index].on(&mut machine::Around { env, db, objects }, what);
     }
 
     fn arrive(&mut self, wipes: u32, message: Message) {
         if self.env.is_lost(wipes, &message) {
-            return self.env.stats.count(Kind::Dropped);
+            return;
         }
-        match message.payload {
-            payload @ (Payload::Welcome { .. } | Payload::Command(_)) => {
-                if let Some(node) = message.link {
-                    self.nodes[node].arrive(&mut self.env, payload);
-                }
-            }
-            Payload::Answer { client, ask, answer } => {
+        let Message { way, payload } = message;
+        match (way, payload) {
+            (_, Payload::Answer { client, ask, answer }) => {
                 self.clients[client].answered(&mut self.env, ask, &answer);
             }
-            payload @ (Payload::Hello { .. }
-            | Payload::Beat(_)
-            | Payload::Events(_)
-            | Payload::Request { .. }) => self.shell.arrive(&mut self.env, message.link, payload),
+            (Way::Down { node, .. }, payload) => self.on_node(node, OnNode::Message(payload)),
+            (Way::Http { orchestrator }, payload) => {
+                self.on_orchestrator(orchestrator, OnOrchestrator::Message { way, payload });
+            }
+            (Way::Up { .. }, payload) => {
+                for index in 0..self.orchestrators.len() {
+                    if !self.env.is_cut(Link::Orchestrator(index)) {
+                        let payload = payload.clone();
+                        self.on_orchestrator(index, OnOrchestrator::Message { way, payload });
+                    }
+                }
+            }
         }
     }
 
     fn fault(&mut self) {
-        let env = &mut self.env;
-        if env.calm {
+        if self.env.calm {
             return;
         }
-        let wait = env.rng.between(1, 2 * env.options.fault_every_ms);
-        env.after(wait, Event::Fault);
-        let node = env.rng.index(self.nodes.len());
-        match env.rng.between(0, 11) {
-            0 => {
+        let wait = self.env.rng.between(1, 2 * self.env.options.fault_every_ms);
+        self.env.after(wait, Event::Fault);
+        let node = self.env.rng.index(self.machines.len());
+        let orchestrator = self.env.rng.index(self.orchestrators.len());
+        let Self { env, db, objects, .. } = self;
+        let (machine, leader) = (&mut self.machines[node], &mut self.orchestrators[orchestrator]);
+        match env.rng.between(0, 29) {
+            0 | 1 => {
                 env.stats.count(Kind::OrchestratorCrash);
-                self.shell.crash(env);
+                leader.crash(env);
             }
-            1 => self.shell.pause(env),
-            2 => env.wipe_broker(),
-            3 => env.replay(),
-            4 | 5 => {
+            2 | 3 => leader.freeze(env),
+            4 => env.wipe_broker(),
+            5 | 6 => env.replay(),
+            7 | 8 => {
                 env.stats.count(Kind::Partition);
-                env.cut[node] = true;
                 let wait = env.rng.between(500, 90_000);
-                env.after(wait, Event::Reachable { node });
+                env.cut(Link::ToNode(node), wait);
+                env.cut(Link::FromNode(node), wait);
             }
-            6 if self.nodes[node].up => self.nodes[node].crash_agent(env),
-            7 => self.nodes[node].crash_machine(env, false),
-            8 => {
-                let wiped = env.rng.chance(500);
-                self.nodes[node].crash_machine(env, wiped);
+            9 => {
+                env.stats.count(Kind::PartitionOneWay);
+                let one_way =
+                    if env.rng.chance(500) { Link::ToNode(node) } else { Link::FromNode(node) };
+                let wait = env.rng.between(500, 60_000);
+                env.cut(one_way, wait);
             }
-            9 | 10 => self.nodes[node].freeze(env),
-            _ => env.replay(),
+            10 => {
+                env.stats.count(Kind::OrchestratorCut);
+                let wait = env.rng.between(500, 40_000);
+                env.cut(Link::Orchestrator(orchestrator), wait);
+            }
+            11 => {
+                env.stats.count(Kind::DatabaseCut);
+                let wait = env.rng.between(500, 40_000);
+                env.cut(Link::Database(orchestrator), wait);
+            }
+            12 => db.restart(env),
+            13 => {
+                env.stats.count(Kind::StoreCut);
+                let wait = env.rng.between(500, 60_000);
+                env.cut(Link::NodeToStore(node), wait);
+            }
+            14 => objects.stop(env),
+            15..=17 => machine.crash_agent(env),
+            18 => machine.crash_supervisor(env),
+            19 | 20 => machine.cut_power(env, false),
+            21 => machine.cut_power(env, true),
+            22 => machine.fill_disk(env),
+            23 => machine.set_clock(env),
+            24 => machine.drain(&mut machine::Around { env, db, objects }),
+            25 => machine.spoil(env),
+            26 => objects.lie(env),
+            _ => machine.freeze(env),
         }
     }
 
     fn calm(&mut self) {
-        let env = &mut self.env;
-        env.calm = true;
-        self.calm_since = env.now;
-        env.cut.fill(false);
-        self.shell.go_on();
-        self.shell.start(env);
-        self.join_all();
-        for node in &mut self.nodes {
-            node.go_on(&mut self.env);
+        self.env.calm_down();
+        self.calm_since = self.env.now;
+        self.db.calm_down();
+        self.objects.calm_down();
+        let Self { env, db, objects, .. } = self;
+        for orchestrator in &mut self.orchestrators {
+            orchestrator.calm_down(&mut orchestrator::Around { env, db, objects });
+        }
+        for machine in &mut self.machines {
+            machine.calm_down(&mut machine::Around { env, db, objects });
         }
         for client in &mut self.clients {
-            client.calm_down(&self.env);
+            client.calm_down(env);
         }
-        self.env.after(CHECK_MS, Event::Check);
+        env.after(CHECK_MS, Event::Check);
     }
 
     /// All has come to its end, or it is overdue.
     fn check(&mut self) {
-        let quiet = self.clients.iter().all(Client::is_content)
-            && self.shell.db.jobs.values().all(|job| job.progress.state.is_terminal());
-        let overdue = self.env.now - self.calm_since > CALM_MS;
-        if quiet || overdue {
-            self.over = true;
-            self.env.observer.check_end(&self.shell.db);
-            let why = self.shell.explain(&self.env);
-            if let Some(broken) = &mut self.env.observer.broken {
-                broken.push_str(&why);
-            }
-            if !self.clients.iter().all(Client::is_content) && self.env.observer.broken.is_none() {
-                self.env.observer.broken = Some("I13: a client has no answer".into());
-            }
-            return;
+        let content = self.clients.iter().all(Client::is_content);
+        let ended = self.db.jobs.values().all(|job| job.progress.state.is_terminal());
+        let restless: Vec<&Machine> = self
+            .machines
+            .iter()
+            .filter(|machine| !machine.is_at_rest() && !self.is_revoked(machine.index))
+            .collect();
+        let quiet = content && ended && restless.is_empty();
+        if !quiet && self.env.now - self.calm_since <= CALM_MS {
+            self.resume_all();
+            return self.env.after(CHECK_MS, Event::Check);
         }
-        self.resume_all();
-        self.env.after(CHECK_MS, Event::Check);
+        self.over = true;
+        let nodes: String = restless.iter().map(|machine| machine.explain()).collect();
+        let restful = restless.is_empty();
+        self.env.observer.check_end(&self.db);
+        if !content {
+            self.env.observer.broken("I13", &"a client has no answer");
+        }
+        if !restful {
+            self.env.observer.broken("I13", &"a node still holds what is over");
+        }
+        let whys: String =
+            self.orchestrators.iter().map(|one| one.explain(&self.env, &self.db)).collect();
+        if let Some(broken) = &mut self.env.observer.broken {
+            broken.push_str(&whys);
+            broken.push_str(&nodes);
+        }
+    }
+
+    fn is_revoked(&self, node: usize) -> bool {
+        let record = self.db.nodes.get(&node_id(node));
+        record.is_some_and(|node| node.setting == NodeSetting::Revoked)
     }
 
     /// A request of before the calm may have come late and paused a node again.
     fn resume_all(&mut self) {
-        let idle = self
-            .shell
-            .db
-            .nodes
-            .values()
-            .any(|node| !matches!(node.setting, NodeSetting::Active | NodeSetting::Revoked));
-        if idle && self.clients[0].is_content() {
+        let idle = |node: &mesh_core::NodeRecord| {
+            !matches!(node.setting, NodeSetting::Active | NodeSetting::Revoked)
+        };
+        if self.db.nodes.values().any(idle) && self.clients[0].is_content() {
             self.clients[0].calm_down(&self.env);
         }
     }

@@ -1,16 +1,17 @@
 //! The text of a record. The core's types know nothing of it.
 
-use mesh_node_core::{Record, StopCause};
 use mesh_schemas::{
     AttemptKey, JournalId, Timestamp,
     message::{NodeEvent, StartTasks},
 };
 use serde::{Deserialize, Serialize};
 
+use crate::{Record, StopCause};
+
 /// One line of the journal.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Line {
+pub(crate) enum Line {
     Opened { journal: JournalId, boot: String },
     Accepted { start: Box<StartTasks> },
     Stopping { attempt: AttemptKey, cause: String, at: Timestamp },
@@ -38,7 +39,7 @@ impl From<Record> for Line {
 
 impl Line {
     /// The record of a line, if it is one.
-    pub(super) fn read(line: &[u8]) -> Option<Record> {
+    pub(crate) fn read(line: &[u8]) -> Option<Record> {
         Some(match serde_json::from_slice(line).ok()? {
             Self::Opened { journal, boot } => Record::Opened { journal, boot },
             Self::Accepted { start } => Record::Accepted(start),

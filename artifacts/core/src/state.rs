@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_schemas::manifest::{
-    FileEntry, LogStream, Manifest, ManifestOwner, ManifestPlace, ManifestSummary, PackRef,
-    SegmentData, StreamName,
+use mesh_schemas::{
+    manifest::{
+        FileEntry, LogStream, Manifest, ManifestOwner, ManifestPlace, ManifestRef, ManifestSummary,
+        PackRef, SegmentData, StreamName,
+    },
+    subject,
 };
 use serde::{Deserialize, Serialize};
 
-use super::pack::Stored;
+use super::{hash_hex, pack::Stored};
 
 /// The format of the state file.
 const FORMAT: u32 = 1;
@@ -157,12 +160,50 @@ impl UploadState {
         manifest
     }
 
+    /// The next manifest as an object to be stored; `None` while packs wait that nobody has seen in the
+    /// store: a manifest names nothing that may not be there.
+    pub fn draft(&self, contents: &Contents, complete: bool) -> Option<Draft> {
+        if !self.stored.unchecked().is_empty() {
+            return None;
+        }
+        let manifest = self.next_manifest(contents, complete);
+        let bytes = serde_json::to_vec(&manifest).ok()?;
+        let (size, blake3) = (bytes.len() as u64, hash_hex(&bytes));
+        let name = format!("m{}-{}.json", manifest.version, blake3.get(..16).unwrap_or(&blake3));
+        let key = format!("{}{name}", prefix(self.owner));
+        let place =
+            ManifestPlace::Object(ManifestRef { key: key.clone(), size, blake3: blake3.clone() });
+        let summary = summarize(&manifest, place);
+        Some(Draft { name, object: PackRef { key, size, blake3 }, bytes, summary })
+    }
+
     /// The manifest is stored.
     pub fn commit(&mut self, contents: Contents, complete: bool, summary: ManifestSummary) {
         self.version = summary.version;
         self.complete = complete;
         self.contents = contents;
         self.last = Some(summary);
+    }
+}
+
+/// A manifest that is ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Name below the owner's prefix.
+    pub name: String,
+    /// Its key, length and hash, to look for it by.
+    pub object: PackRef,
+    /// Its text.
+    pub bytes: Vec<u8>,
+    /// What an event says of it.
+    pub summary: ManifestSummary,
+}
+
+/// Where an owner's objects lie.
+pub fn prefix(owner: ManifestOwner) -> String {
+    match owner {
+        ManifestOwner::Attempt(attempt) => subject::attempt_prefix(attempt),
+        ManifestOwner::Upload(upload) => subject::upload_prefix(upload),
     }
 }
 
@@ -245,7 +286,19 @@ mod tests {
         assert_eq!(keys, ["p1", "p3"]);
         assert_eq!(manifest.files[0].chunks[0].pack, 1);
         assert_eq!(manifest.files[1].chunks[0].pack, 0);
-        super::super::check::check_manifest(&manifest).unwrap();
+        crate::check::check_manifest(&manifest).unwrap();
+    }
+
+    #[test]
+    fn a_manifest_is_not_drafted_before_its_packs_were_seen() {
+        let mut state = state();
+        let contents = Contents { files: [kept("a", 3)].into(), ..Contents::default() };
+        assert!(state.draft(&contents, false).is_none());
+        state.stored.packs_checked = state.stored.packs.len();
+        let draft = state.draft(&contents, false).unwrap();
+        assert_eq!(draft.object.key, format!("{}{}", prefix(state.owner), draft.name));
+        assert_eq!(hash_hex(&draft.bytes), draft.object.blake3);
+        crate::check::read_manifest(&draft.bytes).unwrap();
     }
 
     #[test]

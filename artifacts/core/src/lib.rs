@@ -1,5 +1,6 @@
-//! The pure part: cutting, packing, planning, checking and bookkeeping. No IO, no clock, no
-//! randomness; bytes and times come in as arguments.
+//! The pure part of artifacts: cutting, packing, planning, checking and bookkeeping. No IO, no clock,
+//! no randomness; bytes and times come in as arguments. `mesh-artifacts` is its shell, and the
+//! simulation another.
 
 pub mod check;
 pub mod chunk;
