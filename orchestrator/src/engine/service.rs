@@ -124,12 +124,18 @@ impl Service {
     /// Loads all that is live, trying for ever. Requests wait a moment for it, as a start is quick, and are
     /// refused after that. `None` on shutdown.
     async fn load(&mut self, shutdown: &CancellationToken) -> Result<Option<Live>, EngineError> {
-        let store = Arc::clone(&self.options.store);
+        let (store, leader) = (Arc::clone(&self.options.store), self.options.leader);
         let retryable = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
         let notify = |error: &StoreError, wait: Duration| {
             warn!(wait_ms = wait.as_millis(), "Cannot load from the database: {}", chain(error));
         };
-        let load = backoff::retry(Policy::forever(), || store.load(), retryable, notify);
+        // A commit that was given up may still come to pass. An empty round waits for its place behind it
+        // (each round begins with the one row that fences): what is loaded after that is final.
+        let settle_and_load = || async {
+            store.commit(Round { leader, changes: &[], position: None }).await?;
+            store.load().await
+        };
+        let load = backoff::retry(Policy::forever(), settle_and_load, retryable, notify);
         tokio::pin!(load);
         let patience = tokio::time::sleep(LOAD_PATIENCE);
         tokio::pin!(patience);

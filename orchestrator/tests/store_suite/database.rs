@@ -53,41 +53,32 @@ impl Database {
 
     /// Runs a statement past the store, as other software would.
     pub(crate) async fn tamper(&self, sql: &'static str) {
+        self.connect().await.run(sql).await;
+    }
+
+    /// Begins a transaction past the store, which holds what it has written until it is committed.
+    pub(crate) async fn begin(&self, sql: &'static str) -> UnderWay {
+        let mut connection = self.connect().await;
+        connection.run("BEGIN").await;
+        connection.run(sql).await;
+        UnderWay(connection)
+    }
+
+    async fn connect(&self) -> Connection {
         match self {
             Self::Sqlite { .. } => {
-                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
+                Connection::Sqlite(SqliteConnection::connect(&self.url()).await.unwrap())
             }
             Self::Postgres { url, password } => {
                 let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-                let mut connection: PgConnection =
-                    options.password(password).connect().await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
+                Connection::Postgres(options.password(password).connect().await.unwrap())
             }
         }
     }
 
     /// A transaction that holds the row that fences, as that of a leader which is frozen in mid-round.
-    pub(crate) async fn hold(&self) -> Held {
-        let take = "UPDATE meta SET leader = leader";
-        match self {
-            Self::Sqlite { .. } => {
-                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
-                sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
-                sqlx::query(take).execute(&mut connection).await.unwrap();
-                Held::Sqlite { _connection: connection }
-            }
-            Self::Postgres { url, password } => {
-                let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-                let mut connection: PgConnection =
-                    options.password(password).connect().await.unwrap();
-                sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
-                sqlx::query(take).execute(&mut connection).await.unwrap();
-                Held::Postgres { _connection: connection }
-            }
-        }
+    pub(crate) async fn hold(&self) -> UnderWay {
+        self.begin("UPDATE meta SET leader = leader").await
     }
 
     fn url(&self) -> String {
@@ -98,10 +89,28 @@ impl Database {
     }
 }
 
-/// See [`Database::hold`]; ends with the value.
-pub(crate) enum Held {
-    Sqlite { _connection: SqliteConnection },
-    Postgres { _connection: PgConnection },
+/// A connection of nobody's.
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    async fn run(&mut self, sql: &'static str) {
+        match self {
+            Self::Sqlite(connection) => drop(sqlx::query(sql).execute(connection).await.unwrap()),
+            Self::Postgres(connection) => drop(sqlx::query(sql).execute(connection).await.unwrap()),
+        }
+    }
+}
+
+/// A transaction that is not committed yet.
+pub(crate) struct UnderWay(Connection);
+
+impl UnderWay {
+    pub(crate) async fn commit(mut self) {
+        self.0.run("COMMIT").await;
+    }
 }
 
 /// A store and the lead in it.

@@ -1,5 +1,7 @@
 //! Rounds: the leader's fence, all or nothing, folding.
 
+use std::time::Duration;
+
 use mesh_core::{AttemptEnd, Change};
 use mesh_orchestrator::store::{EventFilter, JobFilter, Round, Store, StoreError};
 use mesh_schemas::{
@@ -41,6 +43,19 @@ pub(crate) async fn a_round_of_an_older_leader_is_refused_and_writes_nothing(dat
     assert_eq!((snapshot.jobs.len(), position), (1, 0));
     let committed = new.commit(&[event(None, EventKind::NodeJoined)]).await;
     assert_eq!(committed.event_seq, 2, "the refused round took a number");
+}
+
+/// A round whose answer was lost may still come to pass. What the engine loads after an empty round has it.
+pub(crate) async fn an_empty_round_waits_for_the_round_under_way(database: Database) {
+    let leader = database.lead().await;
+    let under_way = database.begin("UPDATE meta SET position = 77").await;
+    let mut empty = std::pin::pin!(leader.try_commit(&[]));
+    let waits = tokio::time::timeout(Duration::from_millis(300), &mut empty).await;
+    assert!(waits.is_err(), "it did not wait: {waits:?}");
+    assert_eq!(leader.store.load().await.unwrap().1, 0, "reading does not wait, and sees what was");
+    under_way.commit().await;
+    empty.await.unwrap();
+    assert_eq!(leader.store.load().await.unwrap().1, 77);
 }
 
 pub(crate) async fn later_changes_of_a_row_override_earlier_ones(database: Database) {
