@@ -88,6 +88,11 @@ impl Db {
         env.now >= self.down_until && !env.is_cut(Link::Database(orchestrator))
     }
 
+    /// No transaction is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// Nobody leads, or whoever does is silent.
     pub(crate) const fn wants_leader(&self, now: u64) -> bool {
         self.leader == 0 || now >= self.renewed_at + LEAD_MS

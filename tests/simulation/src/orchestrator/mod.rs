@@ -258,7 +258,9 @@ impl Orchestrator {
                     return self.step_down(around.env);
                 }
                 self.take(around.env, Came::Input(Input::Tick));
-                self.rescue(around);
+                if reachable {
+                    self.rescue(around);
+                }
             }
             Role::Loading { leader } | Role::Settling { leader, .. } => {
                 if reachable && !around.db.renew(around.env.now, *leader) {
