@@ -129,8 +129,8 @@ impl Service {
         let notify = |error: &StoreError, wait: Duration| {
             warn!(wait_ms = wait.as_millis(), "Cannot load from the database: {}", chain(error));
         };
-        // A commit that was given up may still come to pass. An empty round waits for its place behind it
-        // (each round begins with the one row that fences): what is loaded after that is final.
+        // A commit that was given up may still come to pass. Where the database has begun it, it has the one
+        // row that fences, and an empty round waits behind it: what is loaded after that is final.
         let settle_and_load = || async {
             store.commit(Round { leader, changes: &[], position: None }).await?;
             store.load().await
