@@ -119,20 +119,25 @@ impl Node {
         records
     }
 
-    /// The attempts held, those of one command together.
+    /// The attempts held, those of one command together, in the order of the first of each.
     fn accepted(&self) -> Vec<Record> {
-        let mut groups: BTreeMap<*const JobRun, (Arc<JobRun>, Vec<TaskStart>)> = BTreeMap::new();
+        // By address, which is another one in each run: for finding a group, never for the order.
+        let mut known: BTreeMap<*const JobRun, usize> = BTreeMap::new();
+        let mut groups: Vec<(Arc<JobRun>, Vec<TaskStart>)> = Vec::new();
         for attempt in self.attempts.values() {
-            let group = groups
-                .entry(Arc::as_ptr(&attempt.job))
-                .or_insert_with(|| (Arc::clone(&attempt.job), Vec::new()));
-            group.1.push(attempt.start.clone());
+            let index = *known.entry(Arc::as_ptr(&attempt.job)).or_insert(groups.len());
+            if index == groups.len() {
+                groups.push((Arc::clone(&attempt.job), Vec::new()));
+            }
+            if let Some((_, tasks)) = groups.get_mut(index) {
+                tasks.push(attempt.start.clone());
+            }
         }
         let record = |(job, tasks): (Arc<JobRun>, Vec<TaskStart>)| {
             let (run, trace) = (job.run.clone(), job.trace);
             Record::Accepted(Box::new(StartTasks { job: job.job, run, trace, tasks }))
         };
-        groups.into_values().map(record).collect()
+        groups.into_iter().map(record).collect()
     }
 
     /// Panics when our own bookkeeping contradicts itself. Tests call it after each step.
