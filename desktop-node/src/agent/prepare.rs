@@ -164,7 +164,7 @@ fn is_jobs_fault(code: ErrorCode) -> bool {
     .contains(&code)
 }
 
-fn failed(error: io::Error) -> Problem {
+fn failed(error: &io::Error) -> Problem {
     Problem::new(ErrorCode::Io, format!("the attempt's directory cannot be made: {error}"))
 }
 
@@ -174,13 +174,13 @@ fn make_place(wanted: &Wanted) -> Result<(), Problem> {
     match make_private_dir(&place.dir) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            remove_tree(&place.dir).map_err(failed)?;
-            make_private_dir(&place.dir).map_err(failed)?;
+            remove_tree(&place.dir).map_err(|error| failed(&error))?;
+            make_private_dir(&place.dir).map_err(|error| failed(&error))?;
         }
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed(&error)),
     }
-    make_private_dir(&place.work()).map_err(failed)?;
-    make_private_dir(&place.tmp()).map_err(failed)?;
+    make_private_dir(&place.work()).map_err(|error| failed(&error))?;
+    make_private_dir(&place.tmp()).map_err(|error| failed(&error))?;
     make_dirs_of_job(wanted)
 }
 
@@ -188,7 +188,7 @@ fn make_place(wanted: &Wanted) -> Result<(), Problem> {
 fn make_dirs_of_job(wanted: &Wanted) -> Result<(), Problem> {
     let place = &wanted.place;
     for below in [&wanted.workdir, &wanted.checkpoint_dir].into_iter().flatten() {
-        std::fs::create_dir_all(inside(&place.work(), below)?).map_err(failed)?;
+        std::fs::create_dir_all(inside(&place.work(), below)?).map_err(|error| failed(&error))?;
     }
     Ok(())
 }
