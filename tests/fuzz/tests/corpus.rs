@@ -1,6 +1,7 @@
 //! Feeds every target its corpus and mutations of it, the same ones in each run.
 //!
 //! What libFuzzer finds becomes a file of the corpus and so a regression test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must end")]
 
 use std::{fs, path::PathBuf, time::Instant};
 
