@@ -144,7 +144,8 @@ mod tests {
     fn whatever_a_job_left_or_changed_is_not_passed_on() {
         let data = tempfile::tempdir().unwrap();
         let spares = Spares::new(data.path());
-        let spoil: [(&str, fn(&Path)); 8] = [
+        type Spoil = (&'static str, fn(&Path));
+        let spoil: [Spoil; 8] = [
             ("a file in work", |dir| fs::write(dir.join("work/x"), "").unwrap()),
             ("a file in tmp", |dir| fs::write(dir.join("tmp/.x"), "").unwrap()),
             ("a file beside", |dir| fs::write(dir.join("upload.json"), "").unwrap()),
