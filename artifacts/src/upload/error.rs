@@ -66,12 +66,22 @@ pub enum UploadError {
     Stopped,
 }
 
+/// An object that was uploaded is missing, or is not what was uploaded.
+fn is_of_the_store(code: ErrorCode) -> bool {
+    [ErrorCode::NotFound, ErrorCode::Integrity].contains(&code)
+}
+
 impl UploadError {
     /// For people.
     pub fn problem(&self) -> Problem {
         let code = match self {
             Self::Pattern(problem) => return problem.clone(),
             Self::Transfer(source) => return source.problem(),
+            // The store took them and does not have them: it is the store that is ill, and the next try
+            // uploads them anew, under other names.
+            Self::Check(PortError::Refused(problem)) if is_of_the_store(problem.code) => {
+                ErrorCode::ObjectsDown
+            }
             Self::Check(source) => return source.problem(),
             Self::TooManyFiles { .. } => ErrorCode::TooLarge,
             Self::Root { .. } | Self::State { .. } | Self::Log { .. } | Self::File { .. } => {
@@ -80,5 +90,19 @@ impl UploadError {
             Self::Stopped => ErrorCode::Internal,
         };
         Problem::new(code, mesh_fabric::error::chain(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_took_and_does_not_have_is_the_stores_fault_and_may_heal() {
+        let refused = |code| UploadError::Check(PortError::Refused(Problem::new(code, "why")));
+        for code in [ErrorCode::NotFound, ErrorCode::Integrity] {
+            assert_eq!(refused(code).problem().code, ErrorCode::ObjectsDown, "{code}");
+        }
+        assert_eq!(refused(ErrorCode::Fenced).problem().code, ErrorCode::Fenced);
     }
 }
