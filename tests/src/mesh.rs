@@ -82,7 +82,23 @@ impl Mesh {
     /// # Panics
     /// As [`Self::start`].
     pub async fn restart(&mut self) {
+        self.stop();
+        self.start_again().await;
+    }
+
+    /// Stops it and keeps its directory.
+    ///
+    /// # Panics
+    /// When it does not stop in time.
+    pub fn stop(&mut self) {
         self.up.stop(STOP_WAIT);
+    }
+
+    /// Starts it again after [`Self::stop`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_again(&mut self) {
         self.up = start(&self.options, self.dir.path(), "up-again.log").await;
     }
 
