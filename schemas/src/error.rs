@@ -102,6 +102,20 @@ error_codes! {
     Standby = "E_STANDBY", 503, 7;
     /// Bytes are not what their hash says.
     Integrity = "E_INTEGRITY", 500, 8;
+    /// The entry's signature is not its author's.
+    Signature = "E_SIGNATURE", 422, 3;
+    /// The author does not hold the idea, or the chain has gone on.
+    NotHolder = "E_NOT_HOLDER", 409, 6;
+    /// The link would close a circle.
+    Cycle = "E_CYCLE", 409, 6;
+    /// A job marked autonomous whose idea is not in the ledger.
+    NoIdea = "E_NO_IDEA", 422, 3;
+    /// The ledger's registry does not answer.
+    LedgerDown = "E_LEDGER_DOWN", 503, 7;
+    /// The log's head is older than one seen before.
+    LedgerRollback = "E_LEDGER_ROLLBACK", 500, 8;
+    /// Two heads of the log that no one history has.
+    LedgerFork = "E_LEDGER_FORK", 500, 8;
     /// A listener beyond loopback without TLS and tokens.
     InsecureBind = "E_INSECURE_BIND", 400, 2;
     /// A configuration file or variable that cannot be used.

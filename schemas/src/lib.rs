@@ -10,6 +10,7 @@ pub mod artifact_path;
 pub mod attempt;
 pub mod error;
 pub mod id;
+pub mod idea;
 pub mod manifest;
 pub mod message;
 pub mod quantity;

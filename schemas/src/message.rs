@@ -22,7 +22,7 @@ use crate::{
 
 /// Version of every message here.
 pub const MESSAGE_VERSION: u32 = 1;
-/// Longest message, in bytes: the broker's `max_payload`.
+/// Longest message between orchestrator and nodes, in bytes; the broker takes four times that.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Most tasks in one [`StartTasks`]; more are sent as several.
 pub const START_TASKS_MAX: usize = 512;

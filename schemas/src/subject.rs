@@ -74,10 +74,14 @@ pub struct StreamSpec {
     pub subjects: &'static [&'static str],
     /// For how long.
     pub max_age: Duration,
-    /// Most bytes; the oldest go first.
+    /// Most bytes; the oldest go first, unless it is append-only.
     pub max_bytes: i64,
     /// Window of deduplication by `Nats-Msg-Id`; the journals' numbers decide, this only saves work.
     pub duplicate_window: Duration,
+    /// Longest message, in bytes.
+    pub message_bytes_max: i32,
+    /// Nobody may delete or purge what it holds; with this, full means refused instead of forgotten.
+    pub append_only: bool,
 }
 
 /// Nodes' events. Written by nodes, read by the leading orchestrator alone, which keeps its position
@@ -88,7 +92,36 @@ pub const NODE_EVENT: StreamSpec = StreamSpec {
     max_age: Duration::from_secs(24 * 3600),
     max_bytes: 1 << 30,
     duplicate_window: Duration::from_secs(120),
+    message_bytes_max: 1 << 20,
+    append_only: false,
 };
+
+/// The registry is asked here: [`crate::idea::LedgerAsk`]; `ask` is the kind of the question. Core NATS
+/// request and reply, answered by any one instance; asked by the orchestrator alone.
+pub fn ledger_ask(ask: &str) -> String {
+    format!("mesh.v1.ideas.ask.{ask}")
+}
+
+/// Where submissions wait while the registry is away: [`crate::idea::Submission`]. Kept by [`IDEA`].
+pub const IDEA_SUBMIT: &str = "mesh.v1.ideas.submit";
+
+/// Submissions. Written by the orchestrator when the registry does not answer, read by the registry.
+/// Nothing in it can be deleted or purged; what was appended is known by its entry's id, so that
+/// reading it again appends nothing twice.
+pub const IDEA: StreamSpec = StreamSpec {
+    name: "IDEA",
+    subjects: &[IDEA_SUBMIT],
+    max_age: Duration::from_secs(90 * 24 * 3600),
+    max_bytes: 4 << 30,
+    duplicate_window: Duration::from_secs(120),
+    message_bytes_max: 4 << 20,
+    append_only: true,
+};
+
+/// Key prefix of the log's files in the object store: `ideas/<version of the origin>/`.
+pub fn ledger_prefix(version: u32) -> String {
+    format!("ideas/v{version}/")
+}
 
 /// Key prefix of an attempt's objects: `a/<job>/<task>/<epoch>/`.
 pub fn attempt_prefix(attempt: AttemptKey) -> String {

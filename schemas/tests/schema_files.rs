@@ -6,6 +6,7 @@ use std::{fs, path::PathBuf};
 use mesh_schemas::{
     JobSpec, Problem,
     api::{ArtifactsView, EventView, JobDetail, LogPiece, NodeView, TaskView, Why},
+    idea::{Entry, IdeaDetail, LedgerAnswer, LedgerAsk, Submission},
     manifest::Manifest,
     message::{AgentAnswer, AgentAsk, NodeAnswer, NodeAsk, NodeBeat, NodeCommands, NodeEvents},
 };
@@ -34,6 +35,11 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("artifacts", schema::<ArtifactsView>()),
         ("log-piece", schema::<LogPiece>()),
         ("why", schema::<Why>()),
+        ("idea-entry", schema::<Entry>()),
+        ("idea-submission", schema::<Submission>()),
+        ("idea", schema::<IdeaDetail>()),
+        ("ledger-ask", schema::<LedgerAsk>()),
+        ("ledger-answer", schema::<LedgerAnswer>()),
     ]
 }
 

@@ -8,9 +8,6 @@ use mesh_schemas::subject::StreamSpec;
 
 use super::NatsError;
 
-/// Largest message a stream takes: the server's `max_payload`.
-const MESSAGE_BYTES_MAX: i32 = 1 << 20;
-
 /// Makes the stream, or brings its settings up to date; what it holds stays.
 ///
 /// # Errors
@@ -30,12 +27,14 @@ fn config(spec: &StreamSpec) -> Config {
         subjects: spec.subjects.iter().map(|&subject| subject.to_owned()).collect(),
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
-        discard: DiscardPolicy::Old,
+        discard: if spec.append_only { DiscardPolicy::New } else { DiscardPolicy::Old },
+        deny_delete: spec.append_only,
+        deny_purge: spec.append_only,
         max_age: spec.max_age,
         max_bytes: spec.max_bytes,
         max_messages: -1,
         max_messages_per_subject: -1,
-        max_message_size: MESSAGE_BYTES_MAX,
+        max_message_size: spec.message_bytes_max,
         max_consumers: -1,
         num_replicas: 1,
         duplicate_window: spec.duplicate_window,

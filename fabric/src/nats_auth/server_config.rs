@@ -62,7 +62,8 @@ impl ClusterKeys {
         let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all writes");
         line(format!("server_name: {}", quoted(&config.server_name)));
         line(format!("listen: {}", quoted(&listen(config.listen))));
-        line("max_payload: 1048576".to_owned());
+        // A submission to the ledger is the longest: a body of 1 MiB, escaped.
+        line("max_payload: 4194304".to_owned());
         line("ping_interval: \"20s\"".to_owned());
         if let Some(port) = config.monitor_port {
             line(format!("http: \"127.0.0.1:{port}\""));
