@@ -26,6 +26,7 @@ use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
     attempt::JobState,
+    idea::IdeaId,
 };
 
 /// What can go wrong with a store.
@@ -93,6 +94,21 @@ pub struct EventFilter {
     pub job: Option<JobId>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// A job with an idea began, was retried or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdeaNews {
+    /// Its number in the event log.
+    pub seq: u64,
+    /// The idea.
+    pub idea: IdeaId,
+    /// The job.
+    pub job: JobId,
+    /// Its name for people.
+    pub job_name: String,
+    /// Where the job was then.
+    pub state: JobState,
 }
 
 /// A token as stored; the secret is not.
@@ -233,6 +249,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         code_hash: [u8; 32],
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// What the ledger of ideas is still to be told, oldest first, and the number of the event log up to which
+    /// that is all; at most ten thousand events are looked at.
+    async fn ledger_news(&self) -> Result<(Vec<IdeaNews>, u64), StoreError>;
+
+    /// The ledger knows everything up to this number; never goes back.
+    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError>;
 
     /// Answers when the database does.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -12,9 +12,11 @@ use mesh_schemas::{
 use sqlx::FromRow;
 
 use super::{
-    Claim, Committed, EventFilter, JobFilter, Lead, Round, Store, StoreError, TokenRow,
+    Claim, Committed, EventFilter, IdeaNews, JobFilter, Lead, Round, Store, StoreError, TokenRow,
     batch::Batch,
-    rows::{attempt, event, job, join_code, json::int, lead, meta, node, task, token, value},
+    rows::{
+        attempt, event, job, join_code, json::int, lead, ledger, meta, node, task, token, value,
+    },
     script::Script,
     sql::{Driver, Query, Transaction},
 };
@@ -208,6 +210,17 @@ impl<D: Driver> Store for SqlStore<D> {
         let used = join_code::use_up(&mut tx, code_hash, now).await?;
         tx.commit(doing).await?;
         Ok(used)
+    }
+
+    async fn ledger_news(&self) -> Result<(Vec<IdeaNews>, u64), StoreError> {
+        ledger::news(&self.db).await
+    }
+
+    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError> {
+        let doing = "keeping what the ledger was told";
+        let mut tx = self.db.write(doing).await?;
+        ledger::told(&mut tx, leader, seq).await?;
+        tx.commit(doing).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
