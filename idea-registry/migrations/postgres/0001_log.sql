@@ -18,15 +18,13 @@ CREATE TABLE log (
 );
 
 CREATE TABLE leaf (
-    log          BIGINT NOT NULL,
-    idx          BIGINT NOT NULL CHECK (idx >= 0),
-    id           TEXT COLLATE "C" NOT NULL,
-    hash         TEXT NOT NULL,
-    data         TEXT NOT NULL,  -- canonical JSON, byte for byte
-    content_hash TEXT COLLATE "C",  -- of an idea's text; the same text twice is one idea
+    log  BIGINT NOT NULL,
+    idx  BIGINT NOT NULL CHECK (idx >= 0),
+    id   TEXT COLLATE "C" NOT NULL,
+    hash TEXT NOT NULL,
+    data TEXT NOT NULL,  -- canonical JSON, byte for byte
     PRIMARY KEY (log, idx),
-    UNIQUE (log, id),
-    UNIQUE (log, content_hash)
+    UNIQUE (log, id)
 );
 
 -- Sizes and roots that were or may have been signed. Written before the signature is made.

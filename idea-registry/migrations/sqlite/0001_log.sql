@@ -18,15 +18,13 @@ CREATE TABLE log (
 ) STRICT;
 
 CREATE TABLE leaf (
-    log          INTEGER NOT NULL,
-    idx          INTEGER NOT NULL,
-    id           TEXT NOT NULL,
-    hash         TEXT NOT NULL,
-    data         TEXT NOT NULL,  -- canonical JSON, byte for byte
-    content_hash TEXT,           -- of an idea's text; the same text twice is one idea
+    log  INTEGER NOT NULL,
+    idx  INTEGER NOT NULL,
+    id   TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    data TEXT NOT NULL,  -- canonical JSON, byte for byte
     PRIMARY KEY (log, idx),
-    UNIQUE (log, id),
-    UNIQUE (log, content_hash)
+    UNIQUE (log, id)
 ) STRICT;
 
 -- Sizes and roots that were or may have been signed. Written before the signature is made.
@@ -78,7 +76,6 @@ CREATE TABLE cosignature (
 CREATE TRIGGER leaf_insert BEFORE INSERT ON leaf
 WHEN NEW.idx IS NOT (SELECT COALESCE(MAX(idx) + 1, 0) FROM leaf WHERE log = NEW.log)
     OR EXISTS (SELECT 1 FROM leaf WHERE log = NEW.log AND id = NEW.id)
-    OR EXISTS (SELECT 1 FROM leaf WHERE log = NEW.log AND content_hash = NEW.content_hash)
 BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf
 BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;

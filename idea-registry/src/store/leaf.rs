@@ -23,8 +23,6 @@ pub struct Leaf {
     pub hash: Sha256,
     /// The entry's canonical JSON.
     pub data: String,
-    /// Of an idea, the hash of its text's normal form.
-    pub content_hash: Option<Sha256>,
 }
 
 /// A size and root that may have been signed.
@@ -42,7 +40,6 @@ struct Row {
     id: String,
     hash: String,
     data: String,
-    content_hash: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -63,13 +60,12 @@ struct New<'a> {
     d: EntryId,
     h: Sha256,
     t: &'a str,
-    c: Option<Sha256>,
 }
 
 const INSERT: Dialects = from_rows!(
-    "INSERT INTO leaf (log, idx, id, hash, data, content_hash) \
+    "INSERT INTO leaf (log, idx, id, hash, data) \
      SELECT CAST($2 AS BIGINT), CAST(r.value->>'i' AS BIGINT), r.value->>'d', r.value->>'h', \
-        r.value->>'t', r.value->>'c'",
+        r.value->>'t'",
     ""
 );
 
@@ -84,7 +80,7 @@ impl Store {
 
     /// Leaves from an index on, in order. Whoever needs them without a gap must look.
     pub async fn leaves(&self, log: u32, from: u64, count: u64) -> Result<Vec<Leaf>, StoreError> {
-        let text = "SELECT idx, id, hash, data, content_hash FROM leaf \
+        let text = "SELECT idx, id, hash, data FROM leaf \
             WHERE log = $1 AND idx >= $2 ORDER BY idx LIMIT $3";
         let query = Query::new("reading leaves", text);
         let query = query.int(i64::from(log)).count(from).count(count);
@@ -144,8 +140,8 @@ impl Tx {
 
 impl<'a> From<&'a Leaf> for New<'a> {
     fn from(leaf: &'a Leaf) -> Self {
-        let Leaf { index, id, hash, data, content_hash } = leaf;
-        Self { i: *index, d: *id, h: *hash, t: data, c: *content_hash }
+        let Leaf { index, id, hash, data } = leaf;
+        Self { i: *index, d: *id, h: *hash, t: data }
     }
 }
 
@@ -153,14 +149,12 @@ impl TryFrom<Row> for Leaf {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { idx, id, hash, data, content_hash } = row;
-        let content_hash = content_hash.map(|hash| parse("leaf.content_hash", &hash)).transpose()?;
+        let Row { idx, id, hash, data } = row;
         Ok(Self {
             index: number("leaf.idx", idx)?,
             id: parse("leaf.id", &id)?,
             hash: parse("leaf.hash", &hash)?,
             data,
-            content_hash,
         })
     }
 }
