@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod check;
 pub mod entry;
 pub mod fold;
+pub mod ledger;
 pub mod near;
 pub mod text;
 
