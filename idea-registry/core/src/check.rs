@@ -9,8 +9,9 @@ use mesh_schemas::{
     },
 };
 
-use crate::entry::{
-    check_author, check_integers, check_size, entry_id, leaf_data, verify_signature,
+use crate::{
+    entry::{check_author, check_integers, check_size, entry_id, leaf_data, verify_signature},
+    text,
 };
 
 mod body;
@@ -49,6 +50,19 @@ impl Checked {
     /// The text that it refers to.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// The hash by which exact duplicates are found, of an idea or a revision; `key` is the subject's
+    /// when the text is sealed, and without it there is none.
+    pub fn content(&self, key: Option<&[u8; 32]>) -> Option<Sha256> {
+        let text = self.text.as_deref()?;
+        let counts = matches!(self.entry.say, Say::Idea { .. } | Say::Revision { .. });
+        match (&self.salt, key) {
+            (None, _) => counts.then(|| text::content_hash(text)),
+            (Some(_), key) => {
+                key.filter(|_| counts).map(|key| text::sealed_content_hash(text, key))
+            }
+        }
     }
 
     /// The salt of a sealed text.

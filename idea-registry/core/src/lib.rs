@@ -5,6 +5,10 @@
 pub mod canonical;
 pub mod check;
 pub mod entry;
+pub mod fold;
+pub mod ledger;
+pub mod near;
+pub mod text;
 
 pub use check::{Checked, check};
 pub use ed25519_dalek::SigningKey;

@@ -1,0 +1,139 @@
+//! Near duplicates: small signatures of texts, how alike two are, and keys under which the like meet.
+//!
+//! A text is folded ([`crate::fold`]) and cut into words; each word gives its beginning and its
+//! trigrams (scripts without spaces: characters and pairs), so order and inflection matter little and
+//! typing errors not much. The set of these is sampled by MinHash: 248 minima, of which a signature
+//! keeps 8 bits each, beside the text's numbers and negations, which count for more than their letters.
+//! The format, seeds and all, is [`FORMAT`]; signatures of two formats are never compared. Another
+//! format is a new number and a rebuild of the projection.
+
+use std::collections::BTreeSet;
+
+use crate::{fold::fold, text::runs};
+
+mod features;
+mod hash;
+
+use features::{Features, features};
+use hash::{fnv, mix, seed};
+
+/// The format of signatures and bands. It names every constant of this module and of [`crate::fold`].
+pub const FORMAT: u8 = 1;
+/// Size of a signature.
+pub const SIGNATURE_BYTES: usize = 256;
+/// From this likeness on, in thousandths, two texts are proposed as duplicates.
+pub const THRESHOLD: u16 = 500;
+/// Most proposals for one new idea.
+pub const PROPOSALS_MAX: usize = 5;
+/// How many keys [`bands`] gives.
+pub const BANDS: usize = 40;
+
+const HEAD_BYTES: usize = 8;
+const MINIMA: usize = SIGNATURE_BYTES - HEAD_BYTES;
+const ROWS: usize = 4;
+/// Most features of one text: those with the smallest hashes, a fair sample whatever the text.
+const FEATURES_MAX: usize = 2048;
+
+/// What is kept of a text to compare it by: [`FORMAT`], negations, numbers, and minima.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signature([u8; SIGNATURE_BYTES]);
+
+impl Signature {
+    /// The bytes, as stored.
+    pub const fn as_bytes(&self) -> &[u8; SIGNATURE_BYTES] {
+        &self.0
+    }
+
+    /// From stored bytes; nothing when they are of another format.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: [u8; SIGNATURE_BYTES] = bytes.try_into().ok()?;
+        (bytes[0] == FORMAT).then_some(Self(bytes))
+    }
+}
+
+/// The signature of a text with its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Near {
+    /// To compare with.
+    pub signature: Signature,
+    /// To find candidates by: texts that share one are worth comparing.
+    pub bands: Vec<u64>,
+}
+
+/// The signature and the keys of a text.
+pub fn near(text: &str) -> Near {
+    let found = features(&runs(&fold(text)));
+    let minima = minima(&found);
+    let mut bytes = [0; SIGNATURE_BYTES];
+    bytes[0] = FORMAT;
+    bytes[1] = found.negations;
+    bytes[2..6].copy_from_slice(&found.numbers.to_le_bytes());
+    for (byte, minimum) in bytes[HEAD_BYTES..].iter_mut().zip(&minima) {
+        *byte = minimum.to_le_bytes()[0];
+    }
+    Near { signature: Signature(bytes), bands: band_keys(&minima) }
+}
+
+/// The signature of a text.
+pub fn signature(text: &str) -> Signature {
+    near(text).signature
+}
+
+/// Keys for an index: two texts whose likeness reaches [`THRESHOLD`] most likely share one.
+pub fn bands(text: &str) -> Vec<u64> {
+    near(text).bands
+}
+
+fn minima(found: &Features) -> Vec<u64> {
+    let sample: Vec<u64> = found.hashes.iter().copied().take(FEATURES_MAX).collect();
+    let least = |place: usize| {
+        let seed = seed(place);
+        sample.iter().map(|hash| mix(hash ^ seed)).min().unwrap_or(seed)
+    };
+    (0..MINIMA).map(least).collect()
+}
+
+fn band_keys(minima: &[u64]) -> Vec<u64> {
+    let key = |(place, rows): (usize, &[u64])| {
+        let bytes: Vec<u8> = rows.iter().flat_map(|row| row.to_le_bytes()).collect();
+        mix(fnv(&bytes) ^ seed(MINIMA + place))
+    };
+    minima.chunks_exact(ROWS).take(BANDS).enumerate().map(key).collect()
+}
+
+/// How alike two texts are, in thousandths.
+pub fn likeness(a: &Signature, b: &Signature) -> u16 {
+    let (a, b) = (&a.0, &b.0);
+    let equal = a[HEAD_BYTES..].iter().zip(&b[HEAD_BYTES..]).filter(|(a, b)| a == b).count();
+    // One in 256 minima agrees by chance.
+    let by_chance = (MINIMA - equal) / 255;
+    let mut thousandths = equal.saturating_sub(by_chance) * 1000 / MINIMA;
+    if a[1] != b[1] {
+        thousandths = thousandths * NEGATION_PERCENT / 100;
+    }
+    if a[2..6] != b[2..6] {
+        thousandths = thousandths * NUMBERS_PERCENT / 100;
+    }
+    u16::try_from(thousandths).unwrap_or(1000)
+}
+
+/// What is left of the likeness when one text says no where the other does not.
+const NEGATION_PERCENT: usize = 75;
+/// What is left of the likeness when the numbers differ.
+const NUMBERS_PERCENT: usize = 85;
+
+/// The likest of some candidates that reach [`THRESHOLD`], likest first, at most [`PROPOSALS_MAX`].
+pub fn likest<K: Ord + Copy>(
+    signature: &Signature,
+    candidates: impl IntoIterator<Item = (K, Signature)>,
+) -> Vec<(K, u16)> {
+    let of = |(key, other)| (key, likeness(signature, &other));
+    let mut found: Vec<_> = candidates.into_iter().map(of).filter(|c| c.1 >= THRESHOLD).collect();
+    found.sort_by_key(|(key, likeness)| (std::cmp::Reverse(*likeness), *key));
+    found.dedup_by_key(|(key, _)| *key);
+    found.truncate(PROPOSALS_MAX);
+    found
+}
+
+/// Hashes in order: a set of which the smallest are a sample.
+type Hashes = BTreeSet<u64>;

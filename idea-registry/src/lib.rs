@@ -1,0 +1,7 @@
+//! The idea registry: a tamper-evident log of who had which idea when, and what became of it.
+//!
+//! One writer appends entries to an SQL table and answers when they are durable; an integrator makes tiles,
+//! checkpoints and signatures of them (C2SP `tlog-tiles`), which anybody can check. The rules are
+//! `mesh-ideas-core`, the tree is `mesh-tlog`; here are the clock, the disk and the wires.
+
+pub mod store;

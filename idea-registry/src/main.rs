@@ -1,0 +1,2 @@
+//! `mesh-ideas`.
+fn main() {}

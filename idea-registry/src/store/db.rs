@@ -1,0 +1,219 @@
+//! The two databases behind one face: reading, and transactions that write.
+
+use std::{path::Path, str::FromStr as _, time::Duration};
+
+use sqlx::{
+    Connection as _,
+    PgPool, Postgres, Sqlite, SqlitePool,
+    migrate::MigrateError,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    StoreError,
+    sql::{Dialects, Query, Record, bound, failed},
+};
+
+/// Most connections that read at a time.
+const READERS_MAX: u32 = 4;
+/// How long a statement waits for another process's lock, e.g. a backup's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Settings of each PostgreSQL session. A commit must be on disk whatever the server's default is, and a plan
+/// that was made when the tables were empty must not be kept for ever.
+const SESSION: [(&str, &str); 4] = [
+    ("synchronous_commit", "on"),
+    ("statement_timeout", "60s"),
+    ("lock_timeout", "10s"),
+    ("plan_cache_mode", "force_custom_plan"),
+];
+
+/// How to connect to PostgreSQL.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// Goes before one in the URL.
+    pub password: Option<String>,
+    /// A role that may not change the log; each session takes it on after the tables are up to date.
+    pub role: Option<String>,
+}
+
+/// One database.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres { pool: PgPool, options: Box<PgConnectOptions> },
+}
+
+/// A transaction that writes; dropped, it is rolled back.
+#[derive(Debug)]
+pub(crate) enum Tx {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+fn sqlite(texts: &Dialects) -> &'static str {
+    texts.sqlite
+}
+
+fn postgres(texts: &Dialects) -> &'static str {
+    texts.postgres
+}
+
+impl Database {
+    /// Opens or makes the file, and brings its tables up to date.
+    pub(super) async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+        let doing = "opening its file";
+        let options = SqliteConnectOptions::from_str(url).map_err(failed(doing))?;
+        make_private(options.get_filename()).map_err(|e| failed(doing)(sqlx::Error::Io(e)))?;
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", "-8192");
+        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        // On a full or failing disk SQLite itself rolls back, and sqlx goes on counting the transaction: no
+        // other could ever begin on that connection.
+        let pool = pool.before_acquire(|connection, _| {
+            Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+        });
+        let writer = pool.clone().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let settings = options
+            .clone()
+            .pragma("wal_autocheckpoint", "2000")
+            .pragma("journal_size_limit", "67108864");
+        let writer = writer.connect_with(settings).await.map_err(failed(doing))?;
+        sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(migration_failed)?;
+        let readers = pool.max_connections(READERS_MAX).connect_lazy_with(options.read_only(true));
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// Connects, and brings the tables up to date.
+    pub(super) async fn open_postgres(url: &str, login: &Login) -> Result<Self, StoreError> {
+        let doing = "connecting to it";
+        let options = PgConnectOptions::from_str(url).map_err(failed(doing))?;
+        let mut options = options.application_name("mesh-ideas").options(SESSION);
+        if let Some(password) = &login.password {
+            options = options.password(password);
+        }
+        let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let owner = pool.clone().max_connections(1);
+        let owner = owner.connect_with(options.clone()).await.map_err(failed(doing))?;
+        sqlx::migrate!("migrations/postgres").run(&owner).await.map_err(migration_failed)?;
+        if let Some(role) = &login.role {
+            super::role::grant(&owner, role).await?;
+            options = options.options([("role", role)]);
+        }
+        owner.close().await;
+        let pool = pool.max_connections(READERS_MAX + 1);
+        let pool = pool.connect_with(options.clone()).await.map_err(failed(doing))?;
+        Ok(Self::Postgres { pool, options: Box::new(options) })
+    }
+
+    /// `sqlite` or `postgres`.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres { .. } => "postgres",
+        }
+    }
+
+    /// One statement that only reads.
+    pub(crate) async fn fetch<T: Record>(&self, mut query: Query) -> Result<Vec<T>, StoreError> {
+        let rows = match self {
+            Self::Sqlite { readers, .. } => {
+                bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(readers).await
+            }
+            Self::Postgres { pool, .. } => {
+                bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(pool).await
+            }
+        };
+        rows.map_err(failed(query.doing))
+    }
+
+    /// A transaction that writes. SQLite has one at a time: others wait.
+    pub(crate) async fn write(&self, doing: &'static str) -> Result<Tx, StoreError> {
+        let begun = match self {
+            // Taking the lock at once never ends in SQLITE_BUSY half way.
+            Self::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+            }
+            Self::Postgres { pool, .. } => pool.begin().await.map(Tx::Postgres),
+        };
+        begun.map_err(failed(doing))
+    }
+
+    /// Closes all connections; SQLite's journal goes into its file.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows that it touched.
+    pub(crate) async fn execute(&mut self, mut query: Query) -> Result<u64, StoreError> {
+        let done = match self {
+            Self::Sqlite(tx) => {
+                let statement = bound!(sqlx::query(query.sql(sqlite)), query);
+                statement.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let statement = bound!(sqlx::query(query.sql(postgres)), query);
+                statement.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        };
+        done.map_err(failed(query.doing))
+    }
+
+    /// Runs a statement for its rows.
+    pub(crate) async fn fetch<T: Record>(
+        &mut self,
+        mut query: Query,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = match self {
+            Self::Sqlite(tx) => {
+                bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(&mut **tx).await
+            }
+            Self::Postgres(tx) => {
+                bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(&mut **tx).await
+            }
+        };
+        rows.map_err(failed(query.doing))
+    }
+
+    /// Durable when this returns. After an error the outcome is unknown.
+    pub(crate) async fn commit(self, doing: &'static str) -> Result<(), StoreError> {
+        let done = match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        };
+        done.map_err(failed(doing))
+    }
+}
+
+/// Makes the file if it is not there, readable by its owner alone: it holds the keys of sealed texts. SQLite
+/// gives its journals the same mode.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// A database that newer software has migrated is left alone.
+fn migration_failed(error: MigrateError) -> StoreError {
+    if let MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) = &error {
+        return StoreError::Unreadable { what: format!("tables of version {version}") };
+    }
+    failed("bringing its tables up to date")(sqlx::Error::from(error))
+}

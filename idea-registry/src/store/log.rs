@@ -1,0 +1,64 @@
+//! The logs: each origin with its keys, one after the other.
+
+use mesh_schemas::{Timestamp, idea::AuthorId};
+use sqlx::FromRow;
+
+use super::{
+    Store, StoreError, Tx,
+    sql::{Query, number, parse},
+};
+
+/// A log that this registry keeps or kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// The version in its origin.
+    pub version: u32,
+    /// Its origin.
+    pub origin: String,
+    /// Its verifier key.
+    pub key: String,
+    /// The registry as an author of entries.
+    pub author: AuthorId,
+}
+
+#[derive(FromRow)]
+struct Row {
+    version: i64,
+    origin: String,
+    key: String,
+    author: String,
+}
+
+impl Store {
+    /// All logs, oldest first; the last one is current.
+    pub async fn logs(&self) -> Result<Vec<LogRow>, StoreError> {
+        let text = "SELECT version, origin, key, author FROM log ORDER BY version";
+        let rows: Vec<Row> = self.db.fetch(Query::new("reading its logs", text)).await?;
+        rows.into_iter().map(LogRow::try_from).collect()
+    }
+}
+
+impl Tx {
+    /// Begins a log.
+    pub(crate) async fn insert_log(&mut self, row: &LogRow, at: Timestamp) -> Result<(), StoreError> {
+        let text = "INSERT INTO log (version, origin, key, author, made_at) \
+            VALUES ($1, $2, $3, $4, $5)";
+        let query = Query::new("beginning a log", text)
+            .int(i64::from(row.version))
+            .text(&row.origin)
+            .text(&row.key)
+            .text(&row.author)
+            .int(at.as_millis());
+        self.execute(query).await.map(drop)
+    }
+}
+
+impl TryFrom<Row> for LogRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let Row { version, origin, key, author } = row;
+        let version = number("log.version", version)?;
+        Ok(Self { version, origin, key, author: parse("log.author", &author)? })
+    }
+}

@@ -1,0 +1,100 @@
+//! The system of record: SQLite or PostgreSQL behind one face.
+//!
+//! The leaves are the truth and are only ever added to; bodies and keys of subjects lie beside them, and
+//! everything else can be made from the leaves anew. One process writes: it holds a lock, and each of its
+//! transactions is fenced by its epoch. Should both fail, two leaves of one index are refused by the primary
+//! key, so the log cannot fork.
+
+mod cosignature;
+mod cursor;
+pub(crate) mod db;
+mod leaf;
+mod lock;
+mod log;
+mod role;
+pub(crate) mod sql;
+
+pub use db::Login;
+pub use cosignature::Cosigned;
+pub use cursor::Cursor;
+pub use leaf::{CheckpointRow, Leaf};
+pub use log::LogRow;
+
+pub(crate) use db::{Database, Tx};
+pub(crate) use lock::WriterLock;
+use sql::failed;
+
+use mesh_fabric::error::chain;
+use mesh_schemas::{ErrorCode, Problem};
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or broke off: whether a commit took effect is unknown.
+    #[error("the database is out of reach while {doing}")]
+    Unavailable {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// Another registry writes: nothing was written.
+    #[error("another registry writes to this database")]
+    NotWriter,
+    /// What is stored cannot be understood: newer software wrote it, or it is damaged.
+    #[error("the database holds {what} that this version cannot read")]
+    Unreadable {
+        /// Which row.
+        what: String,
+    },
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable { .. } => Self::new(ErrorCode::StoreDown, chain(&error)),
+            StoreError::NotWriter => Self::new(ErrorCode::Locked, error.to_string())
+                .hint("stop the other one; a log has one writer"),
+            StoreError::Unreadable { .. } => Self::new(ErrorCode::Integrity, error.to_string())
+                .hint("`mesh-ideas verify` says what is damaged"),
+        }
+    }
+}
+
+/// The database, for reading, and for who has taken the lock also for writing. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) db: Database,
+}
+
+impl Store {
+    /// Opens `sqlite:///path/to/ideas.db` (made when it is missing) or `postgres://user@host/database`, and
+    /// brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached or the URL is of another kind, and
+    /// [`StoreError::Unreadable`] when newer software has migrated it.
+    pub async fn open(url: &str, login: &Login) -> Result<Self, StoreError> {
+        let db = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Database::open_sqlite(url).await?,
+            Some("postgres" | "postgresql") => Database::open_postgres(url, login).await?,
+            // The URL is not repeated: it may hold a password.
+            Some(_) | None => {
+                return Err(failed("choosing its kind")(sqlx::Error::Configuration(
+                    "a database URL begins with sqlite: or postgres:".into(),
+                )));
+            }
+        };
+        Ok(Self { db })
+    }
+
+    /// `sqlite` or `postgres`.
+    pub const fn kind(&self) -> &'static str {
+        self.db.kind()
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}

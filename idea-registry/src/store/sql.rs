@@ -1,0 +1,160 @@
+//! What the two databases have in common: a statement with its arguments.
+//!
+//! Columns are whole numbers, texts and truth values alone, so that one text serves both dialects. They
+//! differ in one thing, how to read the rows of a JSON array, and [`from_rows`] writes both texts.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use sqlx::{
+    AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, postgres::PgRow, sqlite::SqliteRow,
+};
+
+use super::StoreError;
+
+/// A text for each dialect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialects {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// A statement over the rows `r` of the JSON array in `$1`; `r.value->>'x'` is a text or, in SQLite, a
+/// number, and `CAST(… AS BIGINT)` makes it a number in both.
+macro_rules! from_rows {
+    ($head:expr, $tail:expr) => {
+        $crate::store::sql::Dialects {
+            sqlite: concat!($head, " FROM jsonb_each($1) AS r ", $tail),
+            postgres: concat!($head, " FROM jsonb_array_elements($1::jsonb) AS r(value) ", $tail),
+        }
+    };
+}
+pub(crate) use from_rows;
+
+/// One argument of a statement.
+#[derive(Debug, Clone)]
+pub(crate) enum Arg {
+    Int(Option<i64>),
+    Text(Option<String>),
+}
+
+#[derive(Debug)]
+enum Text {
+    Common(Cow<'static, str>),
+    Dialects(Dialects),
+}
+
+/// A statement with its arguments, `$1` first, and what it is for.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(super) doing: &'static str,
+    text: Text,
+    pub(super) args: Vec<Arg>,
+}
+
+impl Query {
+    /// One text for both dialects.
+    pub(crate) fn new(doing: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { doing, text: Text::Common(text.into()), args: Vec::new() }
+    }
+
+    /// A text of its own for each dialect.
+    pub(crate) fn either(doing: &'static str, text: Dialects) -> Self {
+        Self { doing, text: Text::Dialects(text), args: Vec::new() }
+    }
+
+    /// Over the rows of a JSON array, which becomes `$1`.
+    pub(crate) fn over<R: Serialize + ?Sized>(
+        doing: &'static str,
+        text: Dialects,
+        rows: &R,
+    ) -> Result<Self, StoreError> {
+        let rows = serde_json::to_string(rows)
+            .map_err(|_| StoreError::Unreadable { what: "a value without a JSON form".into() })?;
+        Ok(Self { doing, text: Text::Dialects(text), args: vec![Arg::Text(Some(rows))] })
+    }
+
+    /// The next argument is a text.
+    pub(crate) fn text(mut self, text: &(impl ToString + ?Sized)) -> Self {
+        self.args.push(Arg::Text(Some(text.to_string())));
+        self
+    }
+
+    /// The next argument is a text or nothing.
+    pub(crate) fn text_option<T: ToString>(mut self, text: Option<&T>) -> Self {
+        self.args.push(Arg::Text(text.map(ToString::to_string)));
+        self
+    }
+
+    /// The next argument is a number.
+    pub(crate) fn int(mut self, number: impl Into<Option<i64>>) -> Self {
+        self.args.push(Arg::Int(number.into()));
+        self
+    }
+
+    /// The next argument is a number that SQL can hold; larger ones become the largest.
+    pub(crate) fn count(self, number: u64) -> Self {
+        self.int(int(number))
+    }
+
+    /// The text in the wanted dialect; all texts are put together from literals of this crate.
+    pub(super) fn sql(&mut self, choose: fn(&Dialects) -> &'static str) -> SqlStr {
+        match &mut self.text {
+            Text::Dialects(dialects) => SqlStr::from_static(choose(dialects)),
+            Text::Common(Cow::Borrowed(text)) => SqlStr::from_static(text),
+            Text::Common(Cow::Owned(text)) => AssertSqlSafe(std::mem::take(text)).into_sql_str(),
+        }
+    }
+}
+
+/// A row that both drivers can read.
+pub(crate) trait Record:
+    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin + 'static
+{
+}
+
+impl<T> Record for T where
+    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin + 'static
+{
+}
+
+/// A bound statement: sqlx's arguments are of another type for each driver.
+macro_rules! bound {
+    ($statement:expr, $query:ident) => {{
+        let statement = $statement;
+        $query.args.into_iter().fold(statement, |statement, arg| match arg {
+            $crate::store::sql::Arg::Int(number) => statement.bind(number),
+            $crate::store::sql::Arg::Text(text) => statement.bind(text),
+        })
+    }};
+}
+pub(super) use bound;
+
+/// An error of the driver, by what it says about the state of things.
+pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| {
+        if let sqlx::Error::ColumnDecode { index, .. } = &source {
+            return StoreError::Unreadable { what: format!("a value in the column {index}") };
+        }
+        StoreError::Unavailable { doing, source }
+    }
+}
+
+/// A number that SQL can hold; larger ones become the largest.
+pub(crate) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number of the wanted size, from a column.
+pub(crate) fn number<T: TryFrom<i64>>(column: &str, number: i64) -> Result<T, StoreError> {
+    T::try_from(number).map_err(|_| unreadable(column, &number.to_string()))
+}
+
+/// An id or a word, from a column.
+pub(crate) fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| unreadable(column, text))
+}
+
+fn unreadable(column: &str, text: &str) -> StoreError {
+    StoreError::Unreadable { what: format!("a {column} {}", mesh_schemas::text::shown(text)) }
+}
