@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    artifacts, cancel, completions, doctor, ideas, job, jobs, logs, node, nodes, retry, run, submit,
-    token, up, wait, why,
+    artifacts, cancel, completions, doctor, ideas, job, jobs, logs, node, nodes, retry, run,
+    submit, token, up, wait, why,
 };
 
 /// A job mesh over your own machines: builds, tests, training runs and scripts, never lost.

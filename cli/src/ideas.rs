@@ -22,8 +22,11 @@ fn state_dir() -> Result<PathBuf, Problem> {
         Some(state.join("deskmesh"))
     });
     dir.ok_or_else(|| {
-        Problem::new(ErrorCode::Config, "there is no place to keep ideas in until they are in the log")
-            .hint("set HOME or MESH_STATE_DIR")
+        Problem::new(
+            ErrorCode::Config,
+            "there is no place to keep ideas in until they are in the log",
+        )
+        .hint("set HOME or MESH_STATE_DIR")
     })
 }
 

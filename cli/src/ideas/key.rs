@@ -23,10 +23,11 @@ impl Author {
     /// The key of `$MESH_AUTHOR_KEY_FILE`, or of `author.key` beside the context file. The name is that of
     /// `$MESH_AUTHOR_NAME`, or none.
     pub(crate) fn load_or_make() -> Result<Self, Problem> {
-        let file = crate::context::config_file("MESH_AUTHOR_KEY_FILE", "author.key").ok_or_else(|| {
-            Problem::new(ErrorCode::Config, "there is no place for the author's key")
-                .hint("set HOME or MESH_AUTHOR_KEY_FILE")
-        })?;
+        let file =
+            crate::context::config_file("MESH_AUTHOR_KEY_FILE", "author.key").ok_or_else(|| {
+                Problem::new(ErrorCode::Config, "there is no place for the author's key")
+                    .hint("set HOME or MESH_AUTHOR_KEY_FILE")
+            })?;
         if !file.exists() {
             make(&file)?;
         }

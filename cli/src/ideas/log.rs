@@ -11,7 +11,8 @@ use mesh_schemas::{
     idea::{LedgerCheckpoint, LedgerProof},
 };
 use mesh_tlog::{
-    Evidence, Hash, Level, ReadTiles, Remembered, SignedCheckpoint, Tile, TrustedLog, Verdict, VerifierKey,
+    Evidence, Hash, Level, ReadTiles, Remembered, SignedCheckpoint, Tile, TrustedLog, Verdict,
+    VerifierKey,
 };
 
 use super::{private_dir, state_dir};
@@ -192,7 +193,10 @@ fn refused(dir: &Path, code: ErrorCode, evidence: &Evidence) -> Problem {
     let problem = Problem::new(code, evidence.to_string());
     let keep = || -> Result<(), Problem> {
         private_dir(kept.clone())?;
-        evidence.files().iter().try_for_each(|(name, text)| write(&kept.join(name), text.as_bytes()))
+        evidence
+            .files()
+            .iter()
+            .try_for_each(|(name, text)| write(&kept.join(name), text.as_bytes()))
     };
     match keep() {
         Ok(()) => problem.hint(format!("the evidence is in {}", kept.display())),
@@ -209,5 +213,6 @@ fn read(file: &Path) -> Result<Option<String>, Problem> {
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    mesh_fabric::files::write_durable(file, bytes).map_err(|error| context::io("write", file, &error))
+    mesh_fabric::files::write_durable(file, bytes)
+        .map_err(|error| context::io("write", file, &error))
 }

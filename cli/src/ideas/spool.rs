@@ -39,9 +39,8 @@ impl Spool {
     /// Keeps a submission; durable when this returns.
     pub(crate) fn keep(&self, entry: EntryId, submission: &Submission) -> Result<(), Problem> {
         let waiting = Waiting { server: self.server.clone(), submission: submission.clone() };
-        let text = serde_json::to_vec(&waiting).map_err(|error| {
-            Problem::new(mesh_schemas::ErrorCode::Internal, error.to_string())
-        })?;
+        let text = serde_json::to_vec(&waiting)
+            .map_err(|error| Problem::new(mesh_schemas::ErrorCode::Internal, error.to_string()))?;
         let file = self.file(entry);
         mesh_fabric::files::write_private(&file, &text).map_err(|error| io("write", &file, &error))
     }

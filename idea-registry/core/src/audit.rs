@@ -85,7 +85,8 @@ impl Auditor {
                 self.holders.insert(id.into(), Holder::first(entry.author, id));
             }
             Say::Claim { idea, .. } | Say::Transfer { idea, .. } | Say::Release { idea, .. } => {
-                let holder = self.holders.get_mut(idea).ok_or_else(|| wrong(format!("no {idea}")))?;
+                let holder =
+                    self.holders.get_mut(idea).ok_or_else(|| wrong(format!("no {idea}")))?;
                 *holder = holder.then(id, entry)?;
             }
             Say::Revision { idea, .. } | Say::Status { idea, .. } => {

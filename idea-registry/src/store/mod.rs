@@ -14,9 +14,9 @@ mod log;
 mod role;
 pub(crate) mod sql;
 
-pub use db::Login;
 pub use cosignature::Cosigned;
 pub use cursor::Cursor;
+pub use db::Login;
 pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 

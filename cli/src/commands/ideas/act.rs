@@ -17,7 +17,9 @@ use crate::{
 
 /// Say something about an idea.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas comment idea_3fa1c2 'Measured: 4 min less each morning'")]
+#[command(
+    after_help = "Example:\n  mesh ideas comment idea_3fa1c2 'Measured: 4 min less each morning'"
+)]
 pub(crate) struct TextArgs {
     /// The idea, or the beginning of its id.
     idea: String,
@@ -62,7 +64,9 @@ pub(crate) struct ClaimArgs {
 
 /// Give an idea that you hold to somebody else.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas transfer idea_3fa1c2 author_…   (`mesh ideas key` prints theirs)")]
+#[command(
+    after_help = "Example:\n  mesh ideas transfer idea_3fa1c2 author_…   (`mesh ideas key` prints theirs)"
+)]
 pub(crate) struct TransferArgs {
     /// The idea, or the beginning of its id.
     idea: String,
@@ -80,7 +84,9 @@ pub(crate) struct ReleaseArgs {
 
 /// Say where an idea that you hold stands.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas status idea_3fa1c2 accepted --reason 'for the next release'")]
+#[command(
+    after_help = "Example:\n  mesh ideas status idea_3fa1c2 accepted --reason 'for the next release'"
+)]
 pub(crate) struct StatusArgs {
     /// The idea, or the beginning of its id.
     idea: String,
@@ -135,7 +141,8 @@ pub(crate) struct EraseArgs {
 
 pub(super) async fn comment(global: &Global, args: TextArgs) -> Outcome {
     let body = Body::new(text_of(args.text, args.file)?, None);
-    said(global, &args.idea, |idea| (Say::Comment { idea, body: body.by_ref.clone() }, Some(body))).await
+    said(global, &args.idea, |idea| (Say::Comment { idea, body: body.by_ref.clone() }, Some(body)))
+        .await
 }
 
 pub(super) async fn revise(global: &Global, args: ReviseArgs) -> Outcome {
@@ -218,11 +225,7 @@ async fn said(
 }
 
 /// A step of the chain of holders names the step before, so that of two at once one is refused.
-async fn handed(
-    global: &Global,
-    idea: &str,
-    say: impl FnOnce(IdeaId, EntryId) -> Say,
-) -> Outcome {
+async fn handed(global: &Global, idea: &str, say: impl FnOnce(IdeaId, EntryId) -> Say) -> Outcome {
     let sender = Sender::new(global)?;
     let found = sender.idea(idea).await?;
     let follows = found.owners.last().map_or_else(|| found.view.id.into(), |owner| owner.entry);

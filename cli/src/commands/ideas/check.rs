@@ -1,10 +1,6 @@
 //! Checking the ledger without trusting whoever keeps it.
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use mesh_ideas_core::audit::Auditor;
 use mesh_schemas::{
@@ -113,7 +109,8 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Outcome {
         Some(file) => context::read_text(file)?,
         None => log_key(&context::client(global)?)?,
     };
-    let bytes = std::fs::read(&args.file).map_err(|error| context::io("read", &args.file, &error))?;
+    let bytes =
+        std::fs::read(&args.file).map_err(|error| context::io("read", &args.file, &error))?;
     let (index, size, data) = checked(&bytes, &key)?;
     if global.output == Format::Json {
         output::json(&serde_json::json!({ "index": index, "size": size, "entry": data }));

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use mesh_schemas::{
     api::Page,
     idea::{
-        AuthorId, Direction, IdeaDetail, IdeaGraph, IdeaStatus, IdeaView, IdeaWork, RankedIdea, Relation, SearchQuery,
+        AuthorId, Direction, IdeaDetail, IdeaGraph, IdeaStatus, IdeaView, IdeaWork, RankedIdea,
+        Relation, SearchQuery,
     },
 };
 
@@ -19,7 +20,9 @@ use crate::{
 
 /// Show an idea with all that was said about it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mesh ideas show idea_3fa1c2\n  mesh ideas show idea_3fa1c2 -o json | jq .owners")]
+#[command(
+    after_help = "Examples:\n  mesh ideas show idea_3fa1c2\n  mesh ideas show idea_3fa1c2 -o json | jq .owners"
+)]
 pub(crate) struct ShowArgs {
     /// The idea, or the beginning of its id.
     idea: String,
@@ -27,7 +30,9 @@ pub(crate) struct ShowArgs {
 
 /// List ideas, newest first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mesh ideas list\n  mesh ideas list --status accepted --tag builds -n 20")]
+#[command(
+    after_help = "Examples:\n  mesh ideas list\n  mesh ideas list --status accepted --tag builds -n 20"
+)]
 pub(crate) struct ListArgs {
     /// open, accepted, started, shipped or rejected
     #[arg(long)]
@@ -69,7 +74,9 @@ pub(crate) struct SearchArgs {
 
 /// Ideas by score, best first, with each term of the score.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mesh ideas rank -n 10\n  mesh ideas rank --status open -o json")]
+#[command(
+    after_help = "Examples:\n  mesh ideas rank -n 10\n  mesh ideas rank --status open -o json"
+)]
 pub(crate) struct RankArgs {
     /// Only these.
     #[arg(long)]
@@ -102,7 +109,9 @@ pub(crate) struct GraphArgs {
 
 /// What came of an idea: its jobs, and what these stored.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mesh ideas work idea_3fa1c2\n  mesh ideas work --job job_…      the way back")]
+#[command(
+    after_help = "Examples:\n  mesh ideas work idea_3fa1c2\n  mesh ideas work --job job_…      the way back"
+)]
 pub(crate) struct WorkArgs {
     /// The idea, or the beginning of its id.
     #[arg(required_unless_present = "job", conflicts_with = "job")]
@@ -150,14 +159,16 @@ fn print(idea: &IdeaDetail) {
     if !idea.jobs.is_empty() {
         output::line("");
         let jobs = idea.jobs.iter();
-        let rows = jobs.map(|job| vec![job.job.to_string(), job.job_name.clone(), job.state.to_string()]);
+        let rows =
+            jobs.map(|job| vec![job.job.to_string(), job.job_name.clone(), job.state.to_string()]);
         output::table(&["job", "name", "state"], rows.collect());
     }
 }
 
 fn print_edges(edges: &[mesh_schemas::idea::EdgeView]) {
     let rows = edges.iter().map(|edge| {
-        let likeness = edge.likeness.map(|l| format!("{}.{} %", l / 10, l % 10)).unwrap_or_default();
+        let likeness =
+            edge.likeness.map(|l| format!("{}.{} %", l / 10, l % 10)).unwrap_or_default();
         vec![
             edge.from.to_string(),
             edge.relation.to_string(),
@@ -250,9 +261,10 @@ pub(super) async fn work(global: &Global, args: &WorkArgs) -> Outcome {
 
 fn print_work(work: &[IdeaWork]) {
     let rows = work.iter().map(|work| {
-        let stored = work.tasks.iter().filter(|task| {
-            task.last.as_ref().is_some_and(|attempt| attempt.manifest.is_some())
-        });
+        let stored = work
+            .tasks
+            .iter()
+            .filter(|task| task.last.as_ref().is_some_and(|attempt| attempt.manifest.is_some()));
         vec![
             work.idea.job.to_string(),
             work.idea.job_name.clone(),
