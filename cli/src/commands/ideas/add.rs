@@ -1,6 +1,9 @@
 //! `mesh ideas add`: file an idea.
 
-use std::{io::Read as _, path::PathBuf};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -59,15 +62,27 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
 
 /// The text that was given, or that of a file without the line end at its end.
 pub(super) fn text_of(text: Option<String>, file: Option<PathBuf>) -> Result<String, Problem> {
-    let Some(file) = file else { return Ok(text.unwrap_or_default()) };
+    match file {
+        // With the line end that is taken off.
+        Some(file) => read_text(&file, BODY_BYTES_MAX + 1),
+        None => Ok(text.unwrap_or_default()),
+    }
+}
+
+/// The text of a file or of standard input without its last line end, of at most so many bytes.
+pub(super) fn read_text(file: &Path, bytes_max: usize) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    let most = BODY_BYTES_MAX as u64 + 2;
+    let most = bytes_max as u64 + 1;
     let read = if file.as_os_str() == "-" {
         std::io::stdin().lock().take(most).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(&file).and_then(|opened| opened.take(most).read_to_end(&mut bytes))
+        std::fs::File::open(file).and_then(|opened| opened.take(most).read_to_end(&mut bytes))
     };
-    read.map_err(|error| context::io("read", &file, &error))?;
+    read.map_err(|error| context::io("read", file, &error))?;
+    if bytes.len() > bytes_max {
+        let detail = format!("{} has more than {bytes_max} bytes", file.display());
+        return Err(Problem::new(ErrorCode::TooLarge, detail).at("body"));
+    }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let detail = format!("{} is not UTF-8: byte {at}", file.display());

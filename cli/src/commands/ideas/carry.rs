@@ -3,21 +3,24 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::ValueEnum;
-use mesh_ideas_core::import::{Draft, Form, read};
+use mesh_ideas_core::import::{self, Draft, Exported, Imported};
 use mesh_schemas::{
     Problem,
     idea::{IdeaDetail, IdeaId, IdeaView, Say},
 };
 use serde::Serialize;
 
-use super::add::text_of;
+use super::add::read_text;
 use crate::{
     Outcome,
     args::{Format, Global},
     context,
     ideas::{Body, Sender, Sent},
-    output,
+    output, progress,
 };
+
+/// Longest file of ideas, in bytes.
+const IMPORT_BYTES_MAX: usize = 64 << 20;
 
 /// File many ideas at once: a Markdown list, a CSV, or issues exported as JSON. Doing it again files nothing
 /// twice.
@@ -52,13 +55,27 @@ pub(crate) enum FormArg {
     Issues,
 }
 
-/// Write all ideas out, oldest first, one JSON document a line.
+/// Write all ideas out, oldest first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas export > ideas.ndjson")]
+#[command(after_help = "\
+Examples:
+  mesh ideas export > ideas.ndjson
+  mesh ideas export --form markdown > ideas.md      which `mesh ideas import` reads")]
 pub(crate) struct ExportArgs {
-    /// Whole ideas with all their entries instead of what lists show.
-    #[arg(long)]
-    whole: bool,
+    /// One JSON document a line, a table, or a list.
+    #[arg(long, value_enum, default_value = "json")]
+    form: ExportForm,
+}
+
+/// What an export is written as.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// One JSON document a line.
+    Json,
+    /// A table with a header.
+    Csv,
+    /// A Markdown list.
+    Markdown,
 }
 
 /// Send what waits in the spool.
@@ -72,22 +89,30 @@ pub(crate) struct SyncArgs {}
 pub(crate) struct KeyArgs {}
 
 #[derive(Debug, Default, Serialize)]
-struct Imported {
+struct Count {
     filed: usize,
     known: usize,
     waiting: usize,
 }
 
 pub(super) async fn import(global: &Global, args: &ImportArgs) -> Outcome {
-    let text = text_of(None, Some(args.file.clone()))?;
-    let drafts = read(form(args)?, &text)?;
+    let text = read_text(&args.file, IMPORT_BYTES_MAX)?;
+    let Imported { drafts, skipped } = read(form(args)?, &text)?;
+    if !skipped.is_empty() {
+        let lines: Vec<String> = skipped.iter().take(20).map(usize::to_string).collect();
+        output::note(format!(
+            "{} belong to no idea: {}",
+            output::count(skipped.len() as u64, "line"),
+            lines.join(", ")
+        ));
+    }
     if args.dry_run {
         drafts.iter().for_each(|draft| output::line(mesh_ideas_core::text::title(&draft.text)));
         output::note(format!("{} would be filed", output::count(drafts.len() as u64, "idea")));
         return Ok(ExitCode::SUCCESS);
     }
     let sender = Sender::new(global)?;
-    let (mut imported, mut ids) = (Imported::default(), Vec::new());
+    let (mut imported, mut ids) = (Count::default(), Vec::new());
     for draft in drafts {
         ids.push(file(&sender, args, draft, &ids, &mut imported).await?);
     }
@@ -95,7 +120,7 @@ pub(super) async fn import(global: &Global, args: &ImportArgs) -> Outcome {
         Format::Json => output::json(&imported),
         Format::Quiet => ids.iter().for_each(output::line),
         Format::Table => {
-            let Imported { filed, known, waiting } = imported;
+            let Count { filed, known, waiting } = imported;
             output::note(format!("{filed} filed, {known} were there already, {waiting} wait"));
         }
     }
@@ -108,7 +133,7 @@ async fn file(
     args: &ImportArgs,
     draft: Draft,
     ids: &[IdeaId],
-    imported: &mut Imported,
+    imported: &mut Count,
 ) -> Result<IdeaId, Problem> {
     let body = Body::new(draft.text, None);
     let mut tags = draft.tags;
@@ -131,18 +156,22 @@ async fn file(
     }
 }
 
-fn form(args: &ImportArgs) -> Result<Form, Problem> {
+fn read(form: FormArg, text: &str) -> Result<Imported, Problem> {
+    match form {
+        FormArg::Markdown => import::from_markdown(text),
+        FormArg::Csv => import::from_csv(text),
+        FormArg::Issues => import::from_github(text),
+    }
+}
+
+fn form(args: &ImportArgs) -> Result<FormArg, Problem> {
     if let Some(form) = args.form {
-        return Ok(match form {
-            FormArg::Markdown => Form::Markdown,
-            FormArg::Csv => Form::Csv,
-            FormArg::Issues => Form::Issues,
-        });
+        return Ok(form);
     }
     match args.file.extension().and_then(|end| end.to_str()) {
-        Some("md" | "markdown") => Ok(Form::Markdown),
-        Some("csv") => Ok(Form::Csv),
-        Some("json") => Ok(Form::Issues),
+        Some("md" | "markdown") => Ok(FormArg::Markdown),
+        Some("csv") => Ok(FormArg::Csv),
+        Some("json") => Ok(FormArg::Issues),
         Some(_) | None => Err(Problem::invalid(
             "form",
             format!("what {} is cannot be told from its name", args.file.display()),
@@ -155,17 +184,29 @@ pub(super) async fn export(global: &Global, args: &ExportArgs) -> Outcome {
     let client = context::client(global)?;
     let mut ideas: Vec<IdeaView> = client.pages("/ideas", usize::MAX).await?;
     ideas.reverse();
+    let bar = progress::count("ideas", ideas.len() as u64);
+    let mut exported = Vec::new();
     for idea in &ideas {
-        if args.whole {
-            output::json_line(&client.get::<IdeaDetail>(&format!("/ideas/{}", idea.id)).await?);
-        } else {
-            output::json_line(idea);
-        }
-        if output::is_broken() {
-            break;
-        }
+        exported.push(exported_as(client.get(&format!("/ideas/{}", idea.id)).await?));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
+    let text = match args.form {
+        ExportForm::Json => import::to_json_lines(&exported),
+        ExportForm::Csv => import::to_csv(&exported)?,
+        ExportForm::Markdown => import::to_markdown(&exported),
+    };
+    output::bytes(text.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+fn exported_as(idea: IdeaDetail) -> Exported {
+    let source = idea.entries.first().and_then(|first| match &first.entry.say {
+        Say::Idea { source, .. } => source.clone(),
+        _ => None,
+    });
+    let IdeaView { id, title, status, tags, .. } = idea.view;
+    Exported { id, title, text: idea.text.unwrap_or_default(), status, tags, source }
 }
 
 pub(super) async fn sync(global: &Global, _: &SyncArgs) -> Outcome {
