@@ -73,6 +73,8 @@ conformance! {
     events:
         events_are_numbered_in_order_without_gaps,
         events_are_filtered_by_job_and_number;
+    ledger:
+        jobs_of_ideas_are_told_in_order_and_once_they_were;
     nodes:
         nodes_and_journals_are_loaded_as_last_written;
     access:
