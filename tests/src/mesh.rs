@@ -284,7 +284,7 @@ async fn start(options: &Options, dir: &Path, log: &str) -> Process {
 impl Drop for Mesh {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for part in ["orchestrator", "node-1", "nats", "store"] {
+            for part in ["orchestrator", "ideas", "node-1", "nats", "store"] {
                 eprintln!("--- {part}\n{}", self.log(part));
             }
         }
