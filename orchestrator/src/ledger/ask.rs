@@ -57,7 +57,7 @@ impl Ledger {
 
     async fn keep(&self, ask: &LedgerAsk) -> Result<Appended, Problem> {
         let LedgerAsk::Append(submission) = ask else { return Err(strange()) };
-        let entry = entry_id(submission)?;
+        let entry = mesh_ideas_core::entry_id(&submission.entry);
         let jetstream = jetstream::new(self.client.clone());
         let publish = async {
             ensure_stream(&jetstream, &subject::IDEA)
@@ -77,16 +77,6 @@ impl Ledger {
         let idea = matches!(submission.entry.say, Say::Idea { .. }).then(|| IdeaId::from(entry));
         Ok(Appended { entry, index: None, idea, created: true, similar: Vec::new() })
     }
-}
-
-/// The registry makes sure of ids; here one only names what waits.
-fn entry_id(submission: &Submission) -> Result<mesh_schemas::idea::EntryId, Problem> {
-    let mut value = serde_json::to_value(&submission.entry).map_err(|error| internal(&error))?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("sig");
-    }
-    let text = serde_json::to_vec(&value).map_err(|error| internal(&error))?;
-    Ok(mesh_schemas::idea::EntryId(mesh_fabric::ids::sha256(&text)))
 }
 
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Problem> {

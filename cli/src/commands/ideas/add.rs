@@ -91,5 +91,6 @@ pub(super) fn read_text(file: &Path, bytes_max: usize) -> Result<String, Problem
     if text.ends_with('\n') {
         text.pop();
     }
-    Ok(text)
+    // Line ends of other systems.
+    Ok(if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text })
 }
