@@ -176,11 +176,17 @@ impl Refused {
 }
 
 impl Witness {
-    /// A witness of these logs. Two of one origin: the last counts.
+    /// A witness of these logs.
     pub fn new(key: SignerKey, logs: Vec<TrustedLog>) -> Result<Self, KeyError> {
         key.verifier().expect(KeyKind::Witness)?;
-        let logs = logs.into_iter().map(|log| (log.origin().to_owned(), log)).collect();
-        Ok(Witness { key, logs })
+        let mut by_origin = BTreeMap::new();
+        for log in logs {
+            let origin = log.origin().to_owned();
+            if by_origin.insert(origin.clone(), log).is_some() {
+                return Err(KeyError::SameOrigin { origin });
+            }
+        }
+        Ok(Witness { key, logs: by_origin })
     }
 
     /// Decides on a request, by the head that was cosigned last for its origin; none if there was none.

@@ -1,10 +1,10 @@
 //! Appending: the same bytes however it is cut, stopped and taken up again.
 
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use mesh_tlog::{
-    ENTRY_BYTES_MAX, Edge, EdgeError, IntegrateError, Level, Prover, Tile, TileError,
-    decode_bundle, leaf_hash,
+    ENTRY_BYTES_MAX, Edge, EdgeError, IntegrateError, Level, ProofError, ProveError, Prover, Tile,
+    TileError, consistency_tiles, decode_bundle, inclusion_tiles, leaf_hash,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -138,4 +138,36 @@ fn a_damaged_tile_gives_no_proof() {
         }
         assert!(refused > 0, "{tile}");
     }
+}
+
+/// Whoever reads over a network fetches first what a proof needs, and no more.
+#[test]
+fn the_named_tiles_are_all_that_a_proof_reads() {
+    let log = Log::of(70_000);
+    for (index, size) in
+        [(0, 1), (5, 300), (255, 256), (65_536, 70_000), (69_999, 70_000), (3, 65_537)]
+    {
+        let log = if size == 70_000 { log.clone() } else { Log::of(size) };
+        let head = log.edge.head();
+        let only = |tiles: Vec<Tile>| -> BTreeMap<Tile, Vec<u8>> {
+            tiles.into_iter().map(|tile| (tile, log.files[&tile].clone())).collect()
+        };
+        let fetched = only(inclusion_tiles(index, size));
+        Prover::new(&fetched, head).inclusion(index).unwrap();
+        let fetched = only(consistency_tiles(index + 1, size));
+        Prover::new(&fetched, head).consistency(index + 1).unwrap();
+        assert!(fetched.len() <= 6, "{}", fetched.len());
+    }
+    assert_eq!((inclusion_tiles(5, 5), consistency_tiles(0, 5)), (Vec::new(), Vec::new()));
+    assert_eq!(consistency_tiles(6, 5), Vec::new());
+    let mut prover = Prover::new(&log.files, log.edge.head());
+    assert!(matches!(
+        prover.inclusion(70_000),
+        Err(ProveError::Proof(ProofError::NoSuchLeaf { .. }))
+    ));
+    assert!(matches!(
+        prover.consistency(70_001),
+        Err(ProveError::Proof(ProofError::Shrunk { .. }))
+    ));
+    assert_eq!(prover.consistency(0).unwrap(), Vec::new());
 }

@@ -238,9 +238,18 @@ fn the_published_conversation_has_the_published_answers() {
     assert_eq!(last.map(|head| head.size), Some(5));
 }
 
-/// From the tests of the C2SP formats in Go: what the checksum database is filed under.
+/// As `sha256sum` gives it.
 #[test]
 fn checkpoints_are_shown_under_the_hash_of_the_origin() {
-    assert_eq!(origin_hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert_eq!(origin_hash("go.sum database tree").len(), 64);
+    assert_eq!(
+        origin_hash("go.sum database tree"),
+        "46613be2987d5d316f5ad065e4aa2eee26ccdd3de17a3735cd0da18156a22bdd"
+    );
+}
+
+#[test]
+fn two_logs_of_one_origin_are_refused() {
+    let twice = Witness::new(witness_key(1), vec![trusted(), trusted()]);
+    let origin = crate::kit::ORIGIN.to_owned();
+    assert_eq!(twice.unwrap_err(), KeyError::SameOrigin { origin });
 }
