@@ -246,6 +246,10 @@ fn each_fault_of_a_proof_file_or_request_has_its_error() {
         (good.replace("index 7", "index  7"), ProofFileError::Index(DecimalError::NotDigits)),
         (good.replace("index 7", "index 07"), ProofFileError::Index(DecimalError::LeadingZero)),
         (
+            good.replace("index 7", "index 9223372036854775808"),
+            ProofFileError::Index(DecimalError::TooLarge),
+        ),
+        (
             good.replace("index 7", "extra !\nindex 7"),
             ProofFileError::Extra(Base64Error::Malformed),
         ),
