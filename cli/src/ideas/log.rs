@@ -40,7 +40,7 @@ impl Log {
             None => seen,
             Some(text) => {
                 let remembered = Remembered::new(opened(&trusted, &text)?);
-                judged(&client, &dir, &remembered, seen).await?
+                accepted(&client, &dir, &remembered, seen).await?
             }
         };
         write(&dir.join("checkpoint"), head.to_string().as_bytes())?;
@@ -164,12 +164,32 @@ fn pinned_key(dir: &Path, shown: &str) -> Result<String, Problem> {
     }
 }
 
-async fn judged(
+async fn accepted(
     client: &Client,
     dir: &Path,
     remembered: &Remembered,
     seen: SignedCheckpoint,
 ) -> Result<SignedCheckpoint, Problem> {
+    let verdict = match judged(client, dir, remembered, seen.clone()).await? {
+        // A wrong proof for a sound log is no fork: it is asked for once more.
+        Verdict::Fork(evidence) if !evidence.is_conclusive() => {
+            judged(client, dir, remembered, seen).await?
+        }
+        verdict => verdict,
+    };
+    match verdict {
+        Verdict::Accept(accepted) => Ok(accepted.checkpoint().clone()),
+        Verdict::Rollback(evidence) => Err(refused(dir, ErrorCode::LedgerRollback, &evidence)),
+        Verdict::Fork(evidence) => Err(refused(dir, ErrorCode::LedgerFork, &evidence)),
+    }
+}
+
+async fn judged(
+    client: &Client,
+    dir: &Path,
+    remembered: &Remembered,
+    seen: SignedCheckpoint,
+) -> Result<Verdict, Problem> {
     let (seen, proof) = match remembered.proof_wanted(&seen) {
         None => (seen, Vec::new()),
         Some(size) => {
@@ -180,12 +200,8 @@ async fn judged(
             (opened(&trusted(&key)?, &proof.checkpoint.note)?, hashes)
         }
     };
-    match remembered.judge(seen, &proof) {
-        Ok(Verdict::Accept(accepted)) => Ok(accepted.checkpoint().clone()),
-        Ok(Verdict::Rollback(evidence)) => Err(refused(dir, ErrorCode::LedgerRollback, &evidence)),
-        Ok(Verdict::Fork(evidence)) => Err(refused(dir, ErrorCode::LedgerFork, &evidence)),
-        Err(other) => Err(Problem::new(ErrorCode::LedgerFork, other.to_string())),
-    }
+    let judged = remembered.judge(seen, &proof);
+    judged.map_err(|other| Problem::new(ErrorCode::LedgerFork, other.to_string()))
 }
 
 fn refused(dir: &Path, code: ErrorCode, evidence: &Evidence) -> Problem {

@@ -13,7 +13,7 @@ use mesh_tests::{
 };
 use tempfile::TempDir;
 
-use crate::{Run, Store, client::Client, proc};
+use crate::{Run, Store, client::Client, h2, proc};
 
 /// Longest wait for a part to come back.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
@@ -60,6 +60,18 @@ impl Cluster {
     /// One connection to the API, as the administrator.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         Client::connect(self.mesh.server(), Some(self.token.clone()))
+    }
+
+    /// Posts the same JSON body `count` times, many at once, over one HTTP/2 connection.
+    pub(crate) fn post_many(
+        &self,
+        path: &str,
+        body: &[u8],
+        count: usize,
+        each: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let to = h2::To { server: self.mesh.server(), token: &self.token, path };
+        h2::post_many(to, body, count, each)
     }
 
     /// The orchestrator's process.

@@ -6,7 +6,10 @@ use mesh_tlog::{
     RequestError, SIZE_MAX, SignatureError, SignerKey, Tile, TilePathError, TreeHead, TrustedLog,
     UnverifiedCheckpoint, VerifierKey,
 };
+<<<<<<< HEAD
 use proptest::prelude::*;
+=======
+>>>>>>> ideas-log
 
 use crate::kit::{Log, ORIGIN, log_key, mutations, trusted};
 
@@ -246,6 +249,13 @@ fn each_fault_of_a_proof_file_or_request_has_its_error() {
         (good.replace("index 7", "index  7"), ProofFileError::Index(DecimalError::NotDigits)),
         (good.replace("index 7", "index 07"), ProofFileError::Index(DecimalError::LeadingZero)),
         (
+<<<<<<< HEAD
+=======
+            good.replace("index 7", "index 9223372036854775808"),
+            ProofFileError::Index(DecimalError::TooLarge),
+        ),
+        (
+>>>>>>> ideas-log
             good.replace("index 7", "extra !\nindex 7"),
             ProofFileError::Extra(Base64Error::Malformed),
         ),
@@ -279,6 +289,7 @@ fn each_fault_of_a_proof_file_or_request_has_its_error() {
         assert_eq!(AddCheckpoint::parse(bad.as_bytes()), Err(error), "{bad:?}");
     }
 }
+<<<<<<< HEAD
 
 proptest! {
     /// Nothing that comes from outside leads to a panic, and what is read is written as it was.
@@ -310,3 +321,5 @@ proptest! {
         }
     }
 }
+=======
+>>>>>>> ideas-log
