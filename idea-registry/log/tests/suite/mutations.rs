@@ -71,8 +71,6 @@ fn a_consistency_proof_with_anything_changed_is_refused() {
 }
 
 #[test]
-<<<<<<< HEAD
-=======
 fn a_proof_of_another_length_is_called_so() {
     let log = Log::of(1000);
     let head = log.edge.head();
@@ -93,7 +91,6 @@ fn a_proof_of_another_length_is_called_so() {
 }
 
 #[test]
->>>>>>> ideas-log
 fn heads_that_need_no_proof_are_still_compared() {
     let head = Log::of(9).edge.head();
     let other = TreeHead { root: leaf_hash(b""), ..head };

@@ -54,9 +54,6 @@ fn checkpoints_of_the_go_checksum_database_are_believed() {
     }
 }
 
-<<<<<<< HEAD
-/// The golden text of Go's `tlog` (`FormatTree`), and the keys in the tests of Go's `note`.
-=======
 /// A checkpoint of a Certificate Transparency log, as it was cosigned by public witnesses in 2026, from the
 /// tests of a Python client. Six lines, two of them by the log, of which one is of a type not known here.
 const COSIGNED: &str = "\
@@ -89,7 +86,6 @@ fn a_checkpoint_cosigned_in_public_is_believed() {
 }
 
 /// The golden text of Go's `tlog` (`FormatTree`), and the key in the tests of Go's `sumdb`.
->>>>>>> ideas-log
 #[test]
 fn texts_and_keys_are_those_of_go() {
     let head = TreeHead { size: 123_456_789_012, root: leaf_hash(b"hello world") };
@@ -97,32 +93,16 @@ fn texts_and_keys_are_those_of_go() {
         "go.sum database tree\n123456789012\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n";
     assert_eq!(Checkpoint::new("go.sum database tree", head).unwrap().to_string(), golden);
     assert_eq!(golden.parse::<Checkpoint>().unwrap().head(), head);
-<<<<<<< HEAD
-    let secret = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
-=======
     let secret = "PRIVATE+KEY+localhost.localdev/sumdb+00000c67+AXu6+oaVaOYuQOFrf1V59JK1owcFlJcHwwXHDfDGxSPk";
->>>>>>> ideas-log
     let key = SignerKey::parse(secret).unwrap();
     assert_eq!(key.secret(), secret);
     assert_eq!(
         key.verifier().to_string(),
-<<<<<<< HEAD
-        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-    );
-    for text in [
-        "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
-        // The example of C2SP `signed-note`.
-        "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-    ] {
-        assert_eq!(VerifierKey::parse(text).unwrap().to_string(), text);
-    }
-=======
         "localhost.localdev/sumdb+00000c67+AcTrnkbUA+TU4heY3hkjiSES/DSQniBqIeQ/YppAUtK6"
     );
     // The example of C2SP `signed-note`.
     let text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
     assert_eq!(VerifierKey::parse(text).unwrap().to_string(), text);
->>>>>>> ideas-log
 }
 
 /// The test log of Tessera, the Go library for such logs (`testdata/log`): its key, its entries, and the
