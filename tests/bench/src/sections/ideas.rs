@@ -48,7 +48,12 @@ pub(super) fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     out.one(&format!("filling up to {entries} entries, {FILLERS} at once"), "1/s", rate, None);
     let what = format!("inclusion proof at {entries} entries, p50");
     out.one(&what, "ms", median(&proofs), Some(Target::AtMost(5.0)));
-    out.one(&format!("memory (PSS) at {entries} entries"), "MiB", proc::pss(pid), Some(Target::AtMost(100.0)));
+    out.one(
+        &format!("memory (PSS) at {entries} entries"),
+        "MiB",
+        proc::pss(pid),
+        Some(Target::AtMost(100.0)),
+    );
     verify(run, &cluster, entries)
 }
 

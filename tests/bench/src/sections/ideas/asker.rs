@@ -93,10 +93,11 @@ pub(super) fn idea(key: &SigningKey) -> LedgerAsk {
 }
 
 const WORDS: [&str; 64] = [
-    "cache", "node", "night", "build", "queue", "disk", "limit", "token", "price", "power", "heat", "fan", "trace",
-    "alarm", "graph", "merge", "split", "chunk", "index", "table", "proof", "leaf", "root", "tile", "page", "lock",
-    "lease", "epoch", "batch", "round", "stream", "header", "reader", "writer", "timer", "clock", "retry", "pause",
-    "drain", "label", "class", "yield", "budget", "owner", "policy", "quota", "sensor", "battery", "screen", "shell",
-    "script", "model", "train", "sample", "vector", "weight", "score", "vote", "claim", "status", "filter", "search",
-    "export", "import",
+    "cache", "node", "night", "build", "queue", "disk", "limit", "token", "price", "power", "heat",
+    "fan", "trace", "alarm", "graph", "merge", "split", "chunk", "index", "table", "proof", "leaf",
+    "root", "tile", "page", "lock", "lease", "epoch", "batch", "round", "stream", "header",
+    "reader", "writer", "timer", "clock", "retry", "pause", "drain", "label", "class", "yield",
+    "budget", "owner", "policy", "quota", "sensor", "battery", "screen", "shell", "script",
+    "model", "train", "sample", "vector", "weight", "score", "vote", "claim", "status", "filter",
+    "search", "export", "import",
 ];

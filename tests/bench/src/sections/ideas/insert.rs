@@ -65,8 +65,10 @@ async fn postgres(cluster: &Cluster, count: usize, batch: usize) -> anyhow::Resu
     let (url, password) = cluster.database().context("the mesh has no PostgreSQL")?;
     let options: PgConnectOptions = url.parse()?;
     let mut database = options.password(password).connect().await?;
-    sqlx::query("CREATE TABLE IF NOT EXISTS bench_row (id BIGSERIAL PRIMARY KEY, data BYTEA NOT NULL)")
-        .execute(&mut database)
-        .await?;
+    sqlx::query(
+        "CREATE TABLE IF NOT EXISTS bench_row (id BIGSERIAL PRIMARY KEY, data BYTEA NOT NULL)",
+    )
+    .execute(&mut database)
+    .await?;
     Ok(insert_all!(database, count, batch))
 }
