@@ -5,6 +5,7 @@
 //! transactions is fenced by its epoch. Should both fail, two leaves of one index are refused by the primary
 //! key, so the log cannot fork.
 
+mod body;
 mod cosignature;
 mod cursor;
 pub(crate) mod db;
@@ -12,16 +13,19 @@ mod leaf;
 mod lock;
 mod log;
 mod role;
+pub(crate) mod rows;
 pub(crate) mod sql;
 
 pub use db::Login;
+pub use body::Body;
 pub use cosignature::Cosigned;
 pub use cursor::Cursor;
 pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 
+pub(crate) use body::Keys;
 pub(crate) use db::{Database, Tx};
-pub(crate) use lock::WriterLock;
+pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;
 
 use mesh_fabric::error::chain;
