@@ -1,7 +1,7 @@
 //! Cosignatures of witnesses (C2SP `tlog-cosignature`, ed25519): a time, and a signature over both.
 
 use crate::{
-    key::{KeyError, KeyId, KeyKind, SignerKey, VerifierKey},
+    key::{KeyId, KeyKind, SignerKey, VerifierKey},
     note::NoteSignature,
     signed::SignatureError,
     text::SIZE_MAX,
@@ -34,12 +34,11 @@ pub struct Cosignature {
     pub at: Timestamp,
 }
 
-pub(crate) fn make(text: &str, key: &SignerKey, at: Timestamp) -> Result<NoteSignature, KeyError> {
-    let public = key.verifier();
-    public.expect(KeyKind::Witness)?;
+/// Signs with the key of a witness.
+pub(crate) fn make(text: &str, key: &SignerKey, at: Timestamp) -> NoteSignature {
     let signature = key.sign(message(text, at).as_bytes());
     let bytes = [at.0.to_be_bytes().as_slice(), &signature].concat();
-    Ok(NoteSignature { name: public.name().to_owned(), id: public.id(), bytes })
+    NoteSignature { name: key.verifier().name().to_owned(), id: key.verifier().id(), bytes }
 }
 
 /// The cosignatures of these witnesses among the lines. A key of a log among the witnesses has none.

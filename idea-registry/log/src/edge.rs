@@ -111,7 +111,7 @@ impl Edge {
         let mut edge = self.clone();
         let mut files = Vec::new();
         for (entry, bytes) in entries.iter().map(AsRef::as_ref).enumerate() {
-            if edge.size == SIZE_MAX {
+            if edge.size >= SIZE_MAX {
                 return Err(IntegrateError::LogFull);
             }
             if !bundle::push_entry(&mut edge.bundle, bytes) {

@@ -86,6 +86,12 @@ pub enum KeyError {
     /// There is no key at all.
     #[error("a log needs a key")]
     None,
+    /// Two logs are called the same.
+    #[error("{origin} is there twice")]
+    SameOrigin {
+        /// Their origin.
+        origin: String,
+    },
 }
 
 /// A key to verify with. Its text form is the `vkey` of C2SP `signed-note`.

@@ -193,9 +193,14 @@ impl SignedCheckpoint {
         &self.checkpoint
     }
 
-    /// Cosigns, as a witness: says that at this time this was the largest consistent head it had seen.
-    /// [`Witness::decide`](crate::Witness::decide) says whether it may.
+    /// Cosigns as a witness, without asking whether it may: [`Witness::decide`](crate::Witness::decide)
+    /// asks.
     pub fn cosign(&self, key: &SignerKey, at: Timestamp) -> Result<NoteSignature, KeyError> {
+        key.verifier().expect(KeyKind::Witness)?;
+        Ok(self.cosignature(key, at))
+    }
+
+    pub(crate) fn cosignature(&self, key: &SignerKey, at: Timestamp) -> NoteSignature {
         cosignature::make(&self.note.text, key, at)
     }
 
@@ -221,6 +226,15 @@ impl SignedCheckpoint {
             |line: &NoteSignature| witnesses.iter().any(|key| line.is_by(key.name(), key.id()));
         lines.into_iter().filter(known).for_each(|line| self.note.add(line));
         Ok(added)
+    }
+
+    /// The same with the log's own signatures only and this one.
+    pub(crate) fn with_only(mut self, log: &TrustedLog, cosignature: NoteSignature) -> Self {
+        let of_log =
+            |line: &NoteSignature| log.keys.iter().any(|key| line.is_by(key.name(), key.id()));
+        self.note.signatures.retain(of_log);
+        self.note.add(cosignature);
+        self
     }
 }
 

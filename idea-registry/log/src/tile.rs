@@ -152,7 +152,9 @@ impl FromStr for Tile {
         if width > largest.width {
             return Err(TilePathError::OutOfRange);
         }
-        Ok(Tile { width, ..largest })
+        let tile = Tile { width, ..largest };
+        // Leading zeros, and an `x` too many or too few.
+        if tile.to_string() == path { Ok(tile) } else { Err(TilePathError::Index) }
     }
 }
 
@@ -165,20 +167,13 @@ fn partial_width(digits: &str) -> Option<u16> {
 }
 
 fn parse_index(path: &str) -> Result<u64, TilePathError> {
-    let (front, last) = path.rsplit_once('/').unwrap_or(("", path));
     let mut index: u64 = 0;
-    let mut push = |digits: &str| {
+    for part in path.split('/') {
+        let digits = part.strip_prefix('x').unwrap_or(part);
         let group = digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let group: u64 = digits.parse().ok().filter(|_| group).ok_or(TilePathError::Index)?;
         let next = index.checked_mul(1000).and_then(|index| index.checked_add(group));
         index = next.ok_or(TilePathError::OutOfRange)?;
-        Ok(index)
-    };
-    for (nth, part) in front.split('/').filter(|_| !front.is_empty()).enumerate() {
-        let digits = part.strip_prefix('x').ok_or(TilePathError::Index)?;
-        if push(digits)? == 0 && nth == 0 {
-            return Err(TilePathError::Index); // As leading zeros would be.
-        }
     }
-    push(last)
+    Ok(index)
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_tlog::{Checkpoint, Edge, KeyKind, SignedCheckpoint, SignerKey, Tile, TileFile};
+use mesh_tlog::{
+    Checkpoint, Edge, KeyKind, SignedCheckpoint, SignerKey, Tile, TileFile, TrustedLog,
+};
 
 /// A log whose files lie in a map. `files` keeps each file ever written, partial ones too.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,15 @@ impl Log {
         assert!(before.is_none_or(|before| before == file.bytes), "{} changed", file.tile);
     }
 
+    /// The files that belong to the log as large as it is now.
+    pub(crate) fn current(&self) -> BTreeMap<Tile, Vec<u8>> {
+        let size = self.edge.head().size;
+        let stays = |tile: &Tile| {
+            Tile::in_log(tile.level(), tile.index(), size).unwrap().width() == tile.width()
+        };
+        self.files.clone().into_iter().filter(|(tile, _)| stays(tile)).collect()
+    }
+
     pub(crate) fn checkpoint(&self) -> SignedCheckpoint {
         let checkpoint = Checkpoint::new(ORIGIN, self.edge.head()).unwrap();
         SignedCheckpoint::sign(checkpoint, &log_key()).unwrap()
@@ -49,4 +60,28 @@ pub(crate) fn entry(index: u64) -> Vec<u8> {
 
 pub(crate) fn log_key() -> SignerKey {
     SignerKey::new(ORIGIN, KeyKind::Log, &[7; 32]).unwrap()
+}
+
+pub(crate) fn trusted() -> TrustedLog {
+    TrustedLog::from_key(log_key().verifier().clone()).unwrap()
+}
+
+pub(crate) fn witness_key(seed: u8) -> SignerKey {
+    SignerKey::new(&format!("witness-{seed}.example"), KeyKind::Witness, &[seed; 32]).unwrap()
+}
+
+/// The bytes with one of them changed, left out or put in, in every way that a test needs.
+pub(crate) fn mutations(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    const OTHERS: [u8; 8] = [b'\n', b'\r', b' ', b'=', b'+', b'0', b'A', 0xff];
+    (0..=bytes.len()).flat_map(move |at| {
+        let (front, back) = bytes.split_at(at);
+        let here = back.split_first();
+        let flips = (0..8).map(move |bit| here.map(|(byte, _)| byte ^ (1 << bit)));
+        let replaced = flips.chain(OTHERS.map(Some)).flatten();
+        let replaced = replaced.filter(move |byte| here.is_some_and(|(old, _)| old != byte));
+        let replaced = replaced.map(move |byte| [front, &[byte], &back[1..]].concat());
+        let inserted = OTHERS.map(|byte| [front, &[byte], back].concat());
+        let removed = here.map(|(_, rest)| [front, rest].concat());
+        replaced.chain(inserted).chain(removed)
+    })
 }

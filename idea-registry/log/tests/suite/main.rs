@@ -1,5 +1,12 @@
 //! Tests of the transparency log, through its public API alone.
-#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic, also in what it calls")]
 
+mod audit;
 mod differential;
+mod integrate;
 mod kit;
+mod mutations;
+mod remember;
+mod texts;
+mod vectors;
+mod witness;
