@@ -4,8 +4,7 @@
 use mesh_schemas::{
     ErrorCode, Problem, Timestamp,
     idea::{
-        AuthorId, ENTRY_VERSION, Entry, EntryId, FUTURE_MILLIS_MAX, IdeaId, PARENTS_MAX, Say,
-        Sha256, Submission,
+        AuthorId, ENTRY_VERSION, Entry, EntryId, FUTURE_MILLIS_MAX, IdeaId, Say, Sha256, Submission,
     },
 };
 
@@ -15,11 +14,11 @@ use crate::{
 };
 
 mod body;
-mod words;
+pub(crate) mod words;
 
 pub use body::check_body;
 use body::check_ref;
-use words::{check_line, check_note, check_tag, check_word};
+use words::{check_count, check_line, check_note, check_tags, check_word};
 
 /// A submission that breaks no rule by itself. Whether it may be appended, the ledger decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +160,7 @@ fn check_say(say: &Say, entry: &Entry) -> Result<(), Problem> {
         Say::Idea { body, parents, tags, source } => {
             check_ref(body)?;
             check_parents(parents, entry)?;
-            check_tags(tags)?;
+            check_tags("say.tags", tags)?;
             source.as_deref().map_or(Ok(()), |source| check_line("say.source", source))
         }
         Say::Revision { body, .. } | Say::Comment { body, .. } => check_ref(body),
@@ -206,29 +205,6 @@ fn check_parents(parents: &[IdeaId], entry: &Entry) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-fn check_tags(tags: &[String]) -> Result<(), Problem> {
-    check_count("say.tags", tags.len())?;
-    for (place, tag) in tags.iter().enumerate() {
-        let field = format!("say.tags[{place}]");
-        check_tag(&field, tag)?;
-        if tags[..place].contains(tag) {
-            return Err(Problem::invalid(&field, format!("{field} is named twice: {tag:?}")));
-        }
-    }
-    Ok(())
-}
-
-fn check_count(field: &str, count: usize) -> Result<(), Problem> {
-    if count <= PARENTS_MAX {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ErrorCode::TooLarge,
-        format!("{field} has {count} items; allowed are {PARENTS_MAX}"),
-    )
-    .at(field))
 }
 
 fn check_link(

@@ -6,8 +6,11 @@ pub mod canonical;
 pub mod check;
 pub mod entry;
 pub mod fold;
+pub mod graph;
+pub mod import;
 pub mod ledger;
 pub mod near;
+pub mod rank;
 pub mod text;
 
 pub use check::{Checked, check};

@@ -4,39 +4,64 @@
 //! control characters and those that turn the writing direction are refused.
 
 use mesh_schemas::{
-    Problem,
-    idea::{NOTE_BYTES_MAX, WORD_BYTES_MAX},
+    ErrorCode, Problem,
+    idea::{NOTE_BYTES_MAX, PARENTS_MAX, WORD_BYTES_MAX},
     text::{is_unsafe_char, shown},
 };
 
 use super::body::check_length;
 
 /// A body: 1 byte to 1 MiB, not white space alone.
-pub(super) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+pub(crate) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     check_length(field, text.len())?;
     check_chars(field, text, is_unsafe_char)?;
     check_not_blank(field, text)
 }
 
 /// The name of an author: one line of at most 63 bytes.
-pub(super) fn check_word(field: &str, text: &str) -> Result<(), Problem> {
+pub(crate) fn check_word(field: &str, text: &str) -> Result<(), Problem> {
     check_one_line(field, text, WORD_BYTES_MAX)
 }
 
 /// A source, an origin or a job's name: one line of at most 1,024 bytes.
-pub(super) fn check_line(field: &str, text: &str) -> Result<(), Problem> {
+pub(crate) fn check_line(field: &str, text: &str) -> Result<(), Problem> {
     check_one_line(field, text, NOTE_BYTES_MAX)
 }
 
 /// A reason: at most 1,024 bytes.
-pub(super) fn check_note(field: &str, text: &str) -> Result<(), Problem> {
+pub(crate) fn check_note(field: &str, text: &str) -> Result<(), Problem> {
     check_bytes(field, text, NOTE_BYTES_MAX)?;
     check_chars(field, text, is_unsafe_char)?;
     check_not_blank(field, text)
 }
 
+/// At most 32 different tags.
+pub(crate) fn check_tags(field: &str, tags: &[String]) -> Result<(), Problem> {
+    check_count(field, tags.len())?;
+    for (place, tag) in tags.iter().enumerate() {
+        let field = format!("{field}[{place}]");
+        check_tag(&field, tag)?;
+        if tags[..place].contains(tag) {
+            return Err(Problem::invalid(&field, format!("{field} is named twice: {tag:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// A list in an entry: at most 32 items.
+pub(crate) fn check_count(field: &str, count: usize) -> Result<(), Problem> {
+    if count <= PARENTS_MAX {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::TooLarge,
+        format!("{field} has {count} items; allowed are {PARENTS_MAX}"),
+    )
+    .at(field))
+}
+
 /// A tag: at most 63 bytes in any script, without white space and commas.
-pub(super) fn check_tag(field: &str, text: &str) -> Result<(), Problem> {
+fn check_tag(field: &str, text: &str) -> Result<(), Problem> {
     check_bytes(field, text, WORD_BYTES_MAX)?;
     check_chars(field, text, |c| is_unsafe_char(c) || c.is_whitespace() || c == ',')
 }
