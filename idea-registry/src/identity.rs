@@ -86,7 +86,11 @@ impl Identity {
     }
 
     /// The identity of the log that follows the last one: another key, the next version, the same author.
-    pub(crate) fn following(dir: &Path, logs: &[LogRow], host: Option<&str>) -> Result<Self, Problem> {
+    pub(crate) fn following(
+        dir: &Path,
+        logs: &[LogRow],
+        host: Option<&str>,
+    ) -> Result<Self, Problem> {
         let next = logs.last().map_or(1, |last| last.version + 1);
         let stored = match read(dir)? {
             // Made before, and then interrupted.

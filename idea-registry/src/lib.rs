@@ -4,10 +4,12 @@
 //! checkpoints and signatures of them (C2SP `tlog-tiles`), which anybody can check. The rules are
 //! `mesh-ideas-core`, the tree is `mesh-tlog`; here are the clock, the disk and the wires.
 
+pub mod config;
 pub mod halt;
 pub mod identity;
 mod integrate;
 mod near_index;
+pub mod registry;
 mod seal;
 pub mod store;
 pub mod tiles;

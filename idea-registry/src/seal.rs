@@ -52,7 +52,12 @@ impl SubjectKey {
     }
 
     /// Base64 of nonce and ciphertext; nothing if the text is longer than any text.
-    pub(crate) fn seal(&self, hash: &Sha256, salt: &[u8; SALT_BYTES], text: &str) -> Option<String> {
+    pub(crate) fn seal(
+        &self,
+        hash: &Sha256,
+        salt: &[u8; SALT_BYTES],
+        text: &str,
+    ) -> Option<String> {
         let nonce: [u8; NONCE_BYTES] = ids::random();
         let plain = [salt.as_slice(), text.as_bytes()].concat();
         let payload = Payload { msg: &plain, aad: &hash.0 };

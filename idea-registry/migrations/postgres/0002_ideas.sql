@@ -103,6 +103,6 @@ CREATE TABLE erased (
 -- Words of the latest text.
 CREATE TABLE words (
     idx   BIGINT PRIMARY KEY NOT NULL,  -- of the idea
-    words TEXT[] NOT NULL
+    list  TEXT[] NOT NULL
 );
-CREATE INDEX words_words ON words USING gin (words);
+CREATE INDEX words_list ON words USING gin (list);

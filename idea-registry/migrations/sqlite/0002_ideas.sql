@@ -102,5 +102,5 @@ CREATE TABLE erased (
 
 -- Words of the latest text; the row id is the idea's index. Only the words are kept, cut by the registry itself.
 CREATE VIRTUAL TABLE words USING fts5(
-    words, content='', contentless_delete=1, detail=none, tokenize='ascii'
+    list, content='', contentless_delete=1, detail=none, tokenize='ascii'
 );

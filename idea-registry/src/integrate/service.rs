@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::{
     head::Head,
-    start::{self, CHUNK, integrate, tree_head},
+    start::{self, CHUNK, integrate},
 };
 use crate::{
     halt::Halt,
@@ -55,7 +55,11 @@ impl Service {
     }
 
     /// Integrates until `shutdown`, and then what is there.
-    pub(crate) async fn run(mut self, mut sizes: watch::Receiver<u64>, shutdown: CancellationToken) {
+    pub(crate) async fn run(
+        mut self,
+        mut sizes: watch::Receiver<u64>,
+        shutdown: CancellationToken,
+    ) {
         // Signed before, and perhaps not published.
         self.keep_on(|service| service.publish(service.edge.head()), &shutdown).await;
         while !shutdown.is_cancelled() && self.options.halt.check().is_ok() {
@@ -106,7 +110,8 @@ impl Service {
             let detail = format!("the leaf {from} was durable and is missing");
             return Err(Problem::new(ErrorCode::Integrity, detail));
         }
-        let (edge, files) = tokio::task::block_in_place(|| integrate(&self.edge, &leaves, head.tiles()))?;
+        let (edge, files) =
+            tokio::task::block_in_place(|| integrate(&self.edge, &leaves, head.tiles()))?;
         self.keep_row(edge.head()).await?;
         self.publish(edge.head())?;
         head.tiles().remove_partial(&files);
@@ -142,7 +147,8 @@ impl Service {
         let Options { identity, head, halt, .. } = &self.options;
         halt.check()?;
         let internal = |error: String| Problem::new(ErrorCode::Internal, error);
-        let checkpoint = Checkpoint::new(identity.origin(), tree).map_err(|e| internal(e.to_string()))?;
+        let checkpoint =
+            Checkpoint::new(identity.origin(), tree).map_err(|e| internal(e.to_string()))?;
         let signed = SignedCheckpoint::sign(checkpoint, &identity.signer)
             .map_err(|error| internal(error.to_string()))?;
         head.tiles().write_checkpoint(&signed.to_string()).map_err(|error| {

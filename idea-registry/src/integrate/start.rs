@@ -35,7 +35,8 @@ pub(super) async fn edge(
     };
     if edge.head() != last {
         let (row, found) = (last.size, edge.head().size);
-        let detail = format!("the checkpoint of {row} entries does not fit the {found} leaves there are");
+        let detail =
+            format!("the checkpoint of {row} entries does not fit the {found} leaves there are");
         let code = if found < row { ErrorCode::LedgerRollback } else { ErrorCode::LedgerFork };
         halt.halt(code, detail);
         return Ok(edge);

@@ -44,10 +44,8 @@ const INSERT: Dialects = from_rows!(
         r.value->>'sealed', r.value->>'subject'",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
-const LOAD: Dialects = from_rows!(
-    "SELECT b.hash, b.text, b.sealed, b.subject",
-    "JOIN body b ON b.hash = r.value->>0"
-);
+const LOAD: Dialects =
+    from_rows!("SELECT b.hash, b.text, b.sealed, b.subject", "JOIN body b ON b.hash = r.value->>0");
 const LOAD_KEYS: Dialects =
     from_rows!("SELECT k.subject, k.key", "JOIN subject_key k ON k.subject = r.value->>0");
 
@@ -73,7 +71,7 @@ impl Store {
     }
 
     /// The keys of these subjects, as far as they are there.
-    pub(crate) async fn subject_keys(&self, of: &BTreeSet<&str>) -> Result<Keys, StoreError> {
+    pub(crate) async fn subject_keys(&self, of: BTreeSet<String>) -> Result<Keys, StoreError> {
         match keys_query(of)? {
             Some(query) => keys(self.db.fetch(query).await?),
             None => Ok(Keys::new()),
@@ -91,7 +89,7 @@ impl Tx {
     }
 
     /// As [`Store::subject_keys`].
-    pub(crate) async fn subject_keys(&mut self, of: &BTreeSet<&str>) -> Result<Keys, StoreError> {
+    pub(crate) async fn subject_keys(&mut self, of: BTreeSet<String>) -> Result<Keys, StoreError> {
         match keys_query(of)? {
             Some(query) => keys(self.fetch(query).await?),
             None => Ok(Keys::new()),
@@ -112,11 +110,11 @@ impl Tx {
     }
 }
 
-fn keys_query(of: &BTreeSet<&str>) -> Result<Option<Query>, StoreError> {
+fn keys_query(of: BTreeSet<String>) -> Result<Option<Query>, StoreError> {
     if of.is_empty() {
         return Ok(None);
     }
-    let rows: Vec<[&str; 1]> = of.iter().map(|subject| [*subject]).collect();
+    let rows: Vec<[String; 1]> = of.into_iter().map(|subject| [subject]).collect();
     Query::over("reading the keys of subjects", LOAD_KEYS, &rows).map(Some)
 }
 

@@ -27,9 +27,8 @@ impl Store {
     pub async fn cursor(&self, name: &str) -> Result<Option<Cursor>, StoreError> {
         let text = "SELECT value, detail FROM cursor WHERE name = $1";
         let rows: Vec<Row> = self.db.fetch(Query::new("reading a cursor", text).text(name)).await?;
-        let cursor = |row: Row| {
-            Ok(Cursor { value: number("cursor.value", row.value)?, detail: row.detail })
-        };
+        let cursor =
+            |row: Row| Ok(Cursor { value: number("cursor.value", row.value)?, detail: row.detail });
         rows.into_iter().next().map(cursor).transpose()
     }
 }

@@ -115,7 +115,11 @@ impl Store {
 
 impl Tx {
     /// Appends leaves; their indices follow what is there, or nothing is written.
-    pub(crate) async fn insert_leaves(&mut self, log: u32, leaves: &[Leaf]) -> Result<(), StoreError> {
+    pub(crate) async fn insert_leaves(
+        &mut self,
+        log: u32,
+        leaves: &[Leaf],
+    ) -> Result<(), StoreError> {
         let rows: Vec<New<'_>> = leaves.iter().map(New::from).collect();
         let query = Query::over("appending leaves", INSERT, &rows)?.int(i64::from(log));
         self.execute(query).await.map(drop)

@@ -94,7 +94,9 @@ pub(crate) fn lock_directories(data: &Path, database: &str) -> Result<Vec<DirLoc
     let mut locks = vec![lock_dir(data)?];
     if let Some(path) = database.strip_prefix("sqlite:") {
         let dir = sqlite_dir(path)?;
-        let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| Some(a) == b.canonicalize().ok());
+        let same = |a: &Path, b: &Path| {
+            a.canonicalize().ok().is_some_and(|a| Some(a) == b.canonicalize().ok())
+        };
         if !same(&dir, data) {
             locks.push(lock_dir(&dir)?);
         }

@@ -40,7 +40,11 @@ impl Store {
 
 impl Tx {
     /// Begins a log.
-    pub(crate) async fn insert_log(&mut self, row: &LogRow, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn insert_log(
+        &mut self,
+        row: &LogRow,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let text = "INSERT INTO log (version, origin, key, author, made_at) \
             VALUES ($1, $2, $3, $4, $5)";
         let query = Query::new("beginning a log", text)

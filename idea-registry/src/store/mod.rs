@@ -16,10 +16,10 @@ mod role;
 pub(crate) mod rows;
 pub(crate) mod sql;
 
-pub use db::Login;
 pub use body::Body;
 pub use cosignature::Cosigned;
 pub use cursor::Cursor;
+pub use db::Login;
 pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 

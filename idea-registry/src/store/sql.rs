@@ -6,9 +6,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use sqlx::{
-    AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, postgres::PgRow, sqlite::SqliteRow,
-};
+use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, postgres::PgRow, sqlite::SqliteRow};
 
 use super::StoreError;
 

@@ -1,7 +1,7 @@
 //! One batch: facts in, a plan, one transaction out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -13,18 +13,17 @@ use mesh_ideas_core::{
 };
 use mesh_schemas::{
     Problem,
-    idea::{Appended, Relation, Say, Sha256},
+    idea::{Appended, Relation, Say},
 };
 
 use super::{
-    handle::{Request, What, subjects},
-    plan::{Answer, Plan},
+    handle::{Request, What},
+    plan::{AllKeys, Plan},
 };
 use crate::{
     identity::Identity,
     near_index::NearIndex,
-    seal::SubjectKey,
-    store::{Cursor, Keys, Store, StoreError, Tx, WriterLock, rows::Texts},
+    store::{Cursor, Store, StoreError, Tx, WriterLock},
 };
 
 /// The cursor that says how far the stream was read.
@@ -73,9 +72,6 @@ pub(super) fn cut(requests: &[Request]) -> usize {
     requests.len()
 }
 
-/// A submission with what its text is known by.
-pub(super) type Item<'a> = (&'a Checked, Option<Sha256>);
-
 impl Context {
     /// Decides all requests and makes what follows durable.
     pub(super) async fn commit(
@@ -83,148 +79,89 @@ impl Context {
         size: u64,
         requests: &[Request],
     ) -> Result<Committed, StoreError> {
-        let batch: Vec<&Checked> = requests.iter().filter_map(checked).collect();
         let mut tx = self.store.begin(&self.lock, "appending").await?;
-        let (keys, new_keys) = self.keys(&mut tx, &batch).await?;
-        let key_of = |checked: &Checked| {
-            keys.get(checked.entry().say.body()?.sealed.as_deref()?).map(SubjectKey::bytes)
-        };
-        let items: Vec<Item<'_>> =
-            batch.iter().map(|checked| (*checked, checked.content(key_of(checked)))).collect();
-        let mut wanted = Wanted::of(items.iter().copied());
-        self.want_for_revisions(&batch, &mut wanted);
-        let ledger = tx.load(self.identity.version, size, &wanted).await?;
-
-        let mut plan = Plan::new(&self.identity, ledger, &keys);
-        {
-            let near = self.near.read().unwrap_or_else(PoisonError::into_inner);
-            for item in &items {
-                plan.add(item, &near);
-            }
+        let keys = tx.subject_keys(subjects(requests)).await?;
+        let keys = AllKeys::with_new(keys, &subjects(requests));
+        let wanted = self.wanted(requests, &keys);
+        let ledger = tx.load(self.identity.version, size, wanted).await?;
+        let mut plan = self.plan(requests, ledger, keys);
+        plan.position = requests.iter().filter_map(|request| request.position).max();
+        let stand_ins = plan.stand_ins();
+        if !stand_ins.is_empty() {
+            let known = tx.entries_at(self.identity.version, &stand_ins).await?;
+            plan.name_stand_ins(known);
         }
-        let size = plan.ledger().size;
-        let position = requests.iter().filter_map(|request| request.position).max();
-        let answers = self.write(tx, &mut plan, new_keys, position).await?;
+        let plan = self.write(tx, plan).await?;
         plan.index_near(&mut self.near.write().unwrap_or_else(PoisonError::into_inner));
-        Ok(Committed { size, answers: in_place(requests, answers) })
+        Ok(Committed { size: plan.ledger.size, answers: plan.into_answers(requests) })
     }
 
-    /// The keys of all subjects that are named, and those among them that are new.
-    async fn keys(
-        &self,
-        tx: &mut Tx,
-        batch: &[&Checked],
-    ) -> Result<(Keys, BTreeSet<String>), StoreError> {
-        let subjects = subjects(batch.iter().copied());
-        let mut keys = tx.subject_keys(&subjects).await?;
-        let missing: BTreeSet<String> =
-            subjects.into_iter().filter(|s| !keys.contains_key(*s)).map(Into::into).collect();
-        keys.extend(missing.iter().map(|subject| (subject.clone(), SubjectKey::random())));
-        Ok((keys, missing))
+    fn wanted(&self, requests: &[Request], keys: &AllKeys) -> Wanted {
+        let batch = || requests.iter().filter_map(checked);
+        let mut wanted = Wanted::of(batch().map(|checked| (checked, keys.content(checked))));
+        for checked in batch() {
+            self.want_for_revision(checked, &mut wanted);
+        }
+        wanted
     }
 
     /// A new text of an old idea may be proposed as a duplicate: which edges there are and where they lead
     /// must be known. A new idea has none.
-    fn want_for_revisions(&self, batch: &[&Checked], wanted: &mut Wanted) {
-        for checked in batch {
-            let (Say::Revision { idea, .. }, Some(text), None) =
-                (&checked.entry().say, checked.text(), checked.salt())
-            else {
-                continue;
-            };
-            let index = self.near.read().unwrap_or_else(PoisonError::into_inner);
-            for (other, _) in index.candidates(&near::near(text)) {
-                let relation = Relation::Duplicates;
-                wanted.reach.insert((relation, other));
-                for (from, to) in [(*idea, other), (other, *idea)] {
-                    wanted.edges.insert(EdgeKey { relation, from, to });
-                }
+    fn want_for_revision(&self, checked: &Checked, wanted: &mut Wanted) {
+        let (Say::Revision { idea, .. }, Some(text), None) =
+            (&checked.entry().say, checked.text(), checked.salt())
+        else {
+            return;
+        };
+        let index = self.near.read().unwrap_or_else(PoisonError::into_inner);
+        for (other, _) in index.candidates(&near::near(text)) {
+            let relation = Relation::Duplicates;
+            wanted.reach.insert((relation, other));
+            for (from, to) in [(*idea, other), (other, *idea)] {
+                wanted.edges.insert(EdgeKey { relation, from, to });
             }
         }
     }
 
-    async fn write(
-        &self,
-        mut tx: Tx,
-        plan: &mut Plan<'_>,
-        new_keys: BTreeSet<String>,
-        position: Option<u64>,
-    ) -> Result<Vec<Answer>, StoreError> {
-        let log = self.identity.version;
-        let answers = plan.take_answers();
-        let answers = stand_ins(&mut tx, log, plan.ledger(), answers).await?;
-        if plan.leaves.is_empty() && position.is_none() {
-            return Ok(answers);
+    fn plan(&self, requests: &[Request], ledger: Ledger, keys: AllKeys) -> Plan {
+        let near = self.near.read().unwrap_or_else(PoisonError::into_inner);
+        let mut plan = Plan::new(Arc::clone(&self.identity), ledger, keys);
+        for checked in requests.iter().filter_map(checked) {
+            plan.add(checked, &near);
         }
-        for subject in new_keys.iter().filter(|subject| plan.sealed.contains(subject.as_str())) {
-            let Some(key) = plan.keys().get(subject) else { continue };
+        plan
+    }
+
+    async fn write(&self, mut tx: Tx, plan: Plan) -> Result<Plan, StoreError> {
+        if plan.leaves.is_empty() && plan.position.is_none() {
+            return Ok(plan);
+        }
+        for (subject, key) in plan.new_keys() {
             tx.insert_subject_key(subject, key, time::now()).await?;
         }
         if !plan.leaves.is_empty() {
-            tx.insert_leaves(log, &plan.leaves).await?;
+            tx.insert_leaves(self.identity.version, &plan.leaves).await?;
             tx.insert_bodies(&plan.bodies).await?;
-            let texts: Texts<'_> = plan.texts.iter().map(|(id, text)| (*id, *text)).collect();
-            tx.save(plan.ledger(), &plan.changes, &texts).await?;
+            tx.save(&plan.ledger, &plan.changes, &plan.texts).await?;
         }
-        if let Some(value) = position {
+        if let Some(value) = plan.position {
             tx.set_cursor(STREAM_CURSOR, &Cursor { value, detail: String::new() }).await?;
         }
         tx.commit("appending").await?;
-        Ok(answers)
+        Ok(plan)
     }
 }
 
-fn checked(request: &Request) -> Option<&Checked> {
+/// The submission in a request.
+pub(super) fn checked(request: &Request) -> Option<&Checked> {
     match &request.what {
         What::Append(checked) => Some(checked),
         What::Position => None,
     }
 }
 
-/// Names the entries that stand for others: of some, only the index is known.
-async fn stand_ins(
-    tx: &mut Tx,
-    log: u32,
-    ledger: &Ledger,
-    answers: Vec<Answer>,
-) -> Result<Vec<Answer>, StoreError> {
-    let unknown = answers.iter().filter_map(|answer| match answer {
-        Answer::StandIn { index, .. } => Some(*index),
-        Answer::Done(_) => None,
-    });
-    let unknown: BTreeSet<u64> = unknown.collect();
-    if unknown.is_empty() {
-        return Ok(answers);
-    }
-    let mut known: BTreeMap<_, _> = tx.entries_at(log, &unknown).await?;
-    let own = ledger.entries.iter().map(|(id, row)| (row.index, (*id, row.about.clone())));
-    known.extend(own.filter(|(index, _)| unknown.contains(index)));
-    let name = |answer| match answer {
-        Answer::StandIn { index, fallback } => {
-            let (entry, about) = known.remove(&index).unwrap_or((fallback, Vec::new()));
-            let idea = about.first().copied();
-            known.insert(index, (entry, about));
-            let (index, created, similar) = (Some(index), false, Vec::new());
-            Answer::Done(Box::new(Ok(Appended { entry, index, idea, created, similar })))
-        }
-        Answer::Done(done) => Answer::Done(done),
-    };
-    Ok(answers.into_iter().map(name).collect())
-}
-
-/// An answer for each request; those that only keep a position get one that says nothing.
-fn in_place(requests: &[Request], answers: Vec<Answer>) -> Vec<Result<Appended, Problem>> {
-    let mut answers = answers.into_iter();
-    let mut next = |request: &Request| match &request.what {
-        What::Append(checked) => match answers.next() {
-            Some(Answer::Done(done)) => *done,
-            Some(Answer::StandIn { .. }) | None => Ok(nothing(checked.id())),
-        },
-        What::Position => Ok(nothing(mesh_schemas::idea::EntryId([0; 32]))),
-    };
-    requests.iter().map(&mut next).collect()
-}
-
-const fn nothing(entry: mesh_schemas::idea::EntryId) -> Appended {
-    Appended { entry, index: None, idea: None, created: false, similar: Vec::new() }
+/// The subjects whose keys are needed.
+fn subjects(requests: &[Request]) -> BTreeSet<String> {
+    let batch = requests.iter().filter_map(checked);
+    batch.filter_map(|checked| checked.entry().say.body()?.sealed.clone()).collect()
 }

@@ -1,6 +1,6 @@
 //! The only way in.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use mesh_fabric::time;
 use mesh_ideas_core::{Checked, Unsigned, check, sign};
@@ -62,9 +62,7 @@ impl Handle {
     ) -> Result<Appended, Problem> {
         let checked = submission.map(|s| check(s, time::now(), &self.identity.authors));
         match checked {
-            Some(Ok(checked)) => {
-                self.ask(What::Append(Box::new(checked)), Some(position)).await
-            }
+            Some(Ok(checked)) => self.ask(What::Append(Box::new(checked)), Some(position)).await,
             // It will never be better; the position goes on.
             Some(Err(problem)) => {
                 self.ask(What::Position, Some(position)).await?;
@@ -133,11 +131,6 @@ pub(super) fn own(identity: &Identity, say: Say) -> Result<Checked, Problem> {
     let unsigned = Unsigned { name: None, time: time::now(), say };
     let entry = sign(unsigned, &identity.author_key);
     check(&Submission { entry, body: None, salt: None }, time::now(), &identity.authors)
-}
-
-/// The subjects whose keys these need.
-pub(super) fn subjects<'a>(batch: impl Iterator<Item = &'a Checked>) -> BTreeSet<&'a str> {
-    batch.filter_map(|checked| checked.entry().say.body()?.sealed.as_deref()).collect()
 }
 
 fn busy() -> Problem {

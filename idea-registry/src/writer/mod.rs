@@ -10,5 +10,4 @@ mod plan;
 mod service;
 
 pub use handle::Handle;
-pub(crate) use handle::Request;
 pub(crate) use service::{Options, Service, start};

@@ -51,25 +51,25 @@ const SAVE: Dialects = from_rows!(
 impl Tx {
     pub(super) async fn load_edges(
         &mut self,
-        wanted: &BTreeSet<EdgeKey>,
+        wanted: BTreeSet<EdgeKey>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = wanted.iter().map(|key| (key.from, key.relation, key.to)).collect();
+        let rows: Vec<_> = wanted.into_iter().map(|key| (key.from, key.relation, key.to)).collect();
         let found: Vec<Row> = self.fetch(Query::over("loading edges", LOAD, &rows)?).await?;
         take(found, ledger)
     }
 
     pub(super) async fn load_reach(
         &mut self,
-        wanted: &BTreeSet<(Relation, IdeaId)>,
+        wanted: BTreeSet<(Relation, IdeaId)>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         let mut by_relation: BTreeMap<Relation, Vec<[IdeaId; 1]>> = BTreeMap::new();
         for (relation, idea) in wanted {
-            by_relation.entry(*relation).or_default().push([*idea]);
+            by_relation.entry(relation).or_default().push([idea]);
         }
         for (relation, ideas) in by_relation {
             let query = Query::over("following edges", LOAD_REACH, &ideas)?;

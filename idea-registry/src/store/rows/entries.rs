@@ -12,6 +12,7 @@ use sqlx::FromRow;
 use super::Touched;
 use crate::store::{
     StoreError, Tx,
+    db::Pending,
     sql::{Dialects, Query, from_rows, number, parse},
 };
 
@@ -63,22 +64,23 @@ impl Tx {
     pub(super) async fn load_entries(
         &mut self,
         log: u32,
-        wanted: &BTreeSet<EntryId>,
+        wanted: BTreeSet<EntryId>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<[EntryId; 1]> = wanted.iter().map(|id| [*id]).collect();
+        let rows: Vec<[EntryId; 1]> = wanted.into_iter().map(|id| [id]).collect();
         let query = Query::over("loading entries", LOAD, &rows)?.int(i64::from(log));
         for Row { id, idx, data, tombstone } in self.fetch(query).await? {
             let id = parse("leaf.id", &id)?;
             let mut row = entry_row(number("leaf.idx", idx)?, id, &data)?;
-            row.hidden =
-                tombstone.map(|entry| parse("hidden.tombstone", &entry)).transpose()?;
+            row.hidden = tombstone.map(|entry| parse("hidden.tombstone", &entry)).transpose()?;
             ledger.entries.insert(id, row);
         }
-        for Seen { entry, idx } in self.fetch(Query::over("loading seen", LOAD_SEEN, &rows)?).await? {
+        for Seen { entry, idx } in
+            self.fetch(Query::over("loading seen", LOAD_SEEN, &rows)?).await?
+        {
             ledger.seen.insert(parse("seen.entry", &entry)?, number("seen.idx", idx)?);
         }
         Ok(())
@@ -109,16 +111,19 @@ impl Tx {
     }
 
     /// Runs a statement over rows, unless there are none.
-    pub(super) async fn insert<R: serde::Serialize>(
+    pub(super) fn insert<R: serde::Serialize>(
         &mut self,
         doing: &'static str,
         text: Dialects,
         rows: impl Iterator<Item = R>,
-    ) -> Result<(), StoreError> {
+    ) -> Pending<'_, ()> {
         let rows: Vec<R> = rows.collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.execute(Query::over(doing, text, &rows)?).await.map(drop)
+        let query = if rows.is_empty() { None } else { Some(Query::over(doing, text, &rows)) };
+        Box::pin(async move {
+            match query {
+                Some(query) => self.execute(query?).await.map(drop),
+                None => Ok(()),
+            }
+        })
     }
 }

@@ -53,13 +53,13 @@ const SAVE_TAGS: Dialects = from_rows!(
 impl Tx {
     pub(super) async fn load_ideas(
         &mut self,
-        wanted: &BTreeSet<IdeaId>,
+        wanted: BTreeSet<IdeaId>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<[IdeaId; 1]> = wanted.iter().map(|id| [*id]).collect();
+        let rows: Vec<[IdeaId; 1]> = wanted.into_iter().map(|id| [id]).collect();
         let found: Vec<Row> = self.fetch(Query::over("loading ideas", LOAD, &rows)?).await?;
         for row in found {
             let row = IdeaRow::try_from(row)?;

@@ -43,13 +43,13 @@ const SAVE_OPINIONS: Dialects = from_rows!(
 impl Tx {
     pub(super) async fn load_jobs(
         &mut self,
-        wanted: &BTreeSet<IdeaId>,
+        wanted: BTreeSet<IdeaId>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<[IdeaId; 1]> = wanted.iter().map(|id| [*id]).collect();
+        let rows: Vec<[IdeaId; 1]> = wanted.into_iter().map(|id| [id]).collect();
         let found: Vec<Row> = self.fetch(Query::over("loading jobs", LOAD, &rows)?).await?;
         for row in found {
             let key = (parse("job.idea", &row.idea)?, parse("job.job", &row.job)?);
@@ -64,9 +64,8 @@ impl Tx {
         touched: &Touched<'_>,
     ) -> Result<(), StoreError> {
         let rows = touched.jobs.iter().filter_map(|key| Some((key, ledger.jobs.get(key)?)));
-        let rows = rows.map(|((idea, job), row)| {
-            (*idea, *job, &row.name, row.state, row.entry, row.index)
-        });
+        let rows = rows
+            .map(|((idea, job), row)| (*idea, *job, &row.name, row.state, row.entry, row.index));
         self.insert("keeping jobs", SAVE, rows).await
     }
 

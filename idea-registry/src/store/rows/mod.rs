@@ -20,7 +20,7 @@ use touched::Touched;
 use super::{StoreError, Tx};
 
 /// Texts at hand, by the entry that has each.
-pub(crate) type Texts<'a> = BTreeMap<EntryId, &'a str>;
+pub(crate) type Texts = BTreeMap<EntryId, String>;
 
 impl Tx {
     /// Loads whatever exists of what is wanted; the log has `size` leaves.
@@ -28,17 +28,17 @@ impl Tx {
         &mut self,
         log: u32,
         size: u64,
-        wanted: &Wanted,
+        wanted: Wanted,
     ) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger { size, ..Ledger::default() };
-        self.load_entries(log, &wanted.entries, &mut ledger).await?;
+        self.load_entries(log, wanted.entries, &mut ledger).await?;
         let hidden = ledger.entries.values().flat_map(|row| row.about.iter().copied());
-        let ideas = wanted.ideas.iter().copied().chain(hidden).collect();
-        self.load_ideas(&ideas, &mut ledger).await?;
-        self.load_contents(&wanted.contents, &mut ledger).await?;
-        self.load_edges(&wanted.edges, &mut ledger).await?;
-        self.load_reach(&wanted.reach, &mut ledger).await?;
-        self.load_jobs(&wanted.jobs, &mut ledger).await?;
+        let ideas = wanted.ideas.into_iter().chain(hidden).collect();
+        self.load_ideas(ideas, &mut ledger).await?;
+        self.load_contents(wanted.contents, &mut ledger).await?;
+        self.load_edges(wanted.edges, &mut ledger).await?;
+        self.load_reach(wanted.reach, &mut ledger).await?;
+        self.load_jobs(wanted.jobs, &mut ledger).await?;
         Ok(ledger)
     }
 
@@ -48,7 +48,7 @@ impl Tx {
         &mut self,
         ledger: &Ledger,
         changes: &[Change],
-        texts: &Texts<'_>,
+        texts: &Texts,
     ) -> Result<(), StoreError> {
         let touched = Touched::by(changes, ledger);
         self.save_ideas(ledger, &touched).await?;

@@ -34,8 +34,7 @@ const SAVE: Dialects = from_rows!(
      SELECT r.value->>0, r.value->>1, r.value->>2, r.value->>3",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
-const FORGET: Dialects =
-    from_rows!("DELETE FROM content WHERE entry IN (SELECT r.value->>0", ")");
+const FORGET: Dialects = from_rows!("DELETE FROM content WHERE entry IN (SELECT r.value->>0", ")");
 const HIDE: Dialects = from_rows!(
     "INSERT INTO hidden (entry, tombstone, body) SELECT r.value->>0, r.value->>1, r.value->>2",
     "WHERE true ON CONFLICT DO NOTHING"
@@ -52,9 +51,9 @@ const FORGET_WORDS: Dialects = Dialects {
         FROM jsonb_array_elements($1::jsonb) AS r(value))",
 };
 const SAVE_WORDS: Dialects = Dialects {
-    sqlite: "INSERT INTO words (rowid, words) SELECT r.value->>0, r.value->>1 \
+    sqlite: "INSERT INTO words (rowid, list) SELECT r.value->>0, r.value->>1 \
         FROM jsonb_each($1) AS r",
-    postgres: "INSERT INTO words (idx, words) SELECT CAST(r.value->>0 AS BIGINT), \
+    postgres: "INSERT INTO words (idx, list) SELECT CAST(r.value->>0 AS BIGINT), \
         string_to_array(r.value->>1, ' ') FROM jsonb_array_elements($1::jsonb) AS r(value)",
 };
 
@@ -101,13 +100,13 @@ impl Store {
 impl Tx {
     pub(super) async fn load_contents(
         &mut self,
-        wanted: &BTreeSet<Sha256>,
+        wanted: BTreeSet<Sha256>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<[Sha256; 1]> = wanted.iter().map(|hash| [*hash]).collect();
+        let rows: Vec<[Sha256; 1]> = wanted.into_iter().map(|hash| [hash]).collect();
         let found: Vec<Content> = self.fetch(Query::over("loading contents", LOAD, &rows)?).await?;
         for Content { hash, entry, idea, sealed } in found {
             let (entry, idea) = (parse("content.entry", &entry)?, parse("content.idea", &idea)?);
@@ -140,7 +139,7 @@ impl Tx {
         &mut self,
         ledger: &Ledger,
         touched: &Touched<'_>,
-        texts: &Texts<'_>,
+        texts: &Texts,
     ) -> Result<(), StoreError> {
         let of = |idea: &IdeaId| ledger.ideas.get(idea);
         let hides = |row: &&IdeaRow| touched.hidden.contains_key(&row.text_entry);
