@@ -1,9 +1,12 @@
 //! The signed head, and what is done when another one turns up.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use mesh_schemas::ErrorCode;
-use mesh_tlog::{ProveError, Prover, SignedCheckpoint, TreeHead};
+use mesh_tlog::{ProveError, Prover, SignedCheckpoint, TreeHead, VerifierKey};
 use tokio::sync::watch;
 
 use crate::{halt::Halt, tiles::TileDir};
@@ -14,6 +17,8 @@ pub(crate) struct Head {
     sender: Arc<watch::Sender<Option<Arc<SignedCheckpoint>>>>,
     tiles: TileDir,
     halt: Halt,
+    /// Held while the file is written: an older checkpoint never replaces a newer one.
+    writing: Arc<Mutex<()>>,
 }
 
 /// A head of this log, signed by this registry, that was seen somewhere.
@@ -26,7 +31,8 @@ pub(crate) struct Seen<'a> {
 
 impl Head {
     pub(crate) fn new(tiles: TileDir, halt: Halt) -> Self {
-        Self { sender: Arc::new(watch::channel(None).0), tiles, halt }
+        let sender = Arc::new(watch::channel(None).0);
+        Self { sender, tiles, halt, writing: Arc::default() }
     }
 
     /// The latest; nothing before the first was signed.
@@ -43,19 +49,28 @@ impl Head {
         &self.tiles
     }
 
-    pub(super) fn set(&self, checkpoint: SignedCheckpoint) {
+    /// Publishes a checkpoint on disk, and then to those who watch.
+    pub(super) fn publish(&self, checkpoint: SignedCheckpoint) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tiles.write_checkpoint(&checkpoint.to_string())?;
         self.sender.send_replace(Some(Arc::new(checkpoint)));
+        Ok(())
     }
 
-    /// Changes the latest one, if it is still that of this head.
-    pub(crate) fn change(&self, head: TreeHead, change: impl FnOnce(&mut SignedCheckpoint)) {
-        self.sender.send_if_modified(|latest| match latest {
-            Some(checkpoint) if checkpoint.head() == head => {
-                change(Arc::make_mut(checkpoint));
-                true
-            }
-            Some(_) | None => false,
-        });
+    /// Adds the lines of a witness, if this is still the latest head and has them not.
+    pub(crate) fn cosign(&self, of: TreeHead, lines: &str, key: &VerifierKey) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(latest) = self.latest().filter(|latest| latest.head() == of) else {
+            return Ok(());
+        };
+        let mut cosigned = SignedCheckpoint::clone(&latest);
+        let added = cosigned.add_cosignatures(lines, std::slice::from_ref(key));
+        if added.is_err() || cosigned == *latest {
+            return Ok(());
+        }
+        self.tiles.write_checkpoint(&cosigned.to_string())?;
+        self.sender.send_replace(Some(Arc::new(cosigned)));
+        Ok(())
     }
 
     /// Compares a head that was signed with the log as it is, and halts it when the two cannot both be: the
@@ -87,7 +102,7 @@ impl Head {
         }
     }
 
-    fn unread(&self, error: &ProveError<std::io::Error>) {
+    fn unread(&self, error: &ProveError<io::Error>) {
         let chain = mesh_fabric::error::chain(error);
         self.halt.halt(ErrorCode::Integrity, format!("the tiles cannot be read: {chain}"));
     }

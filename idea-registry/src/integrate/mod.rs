@@ -11,3 +11,4 @@ mod start;
 
 pub(crate) use head::{Head, Seen};
 pub(crate) use service::{Options, Service, start};
+pub(crate) use start::rebuild_tiles;

@@ -116,7 +116,8 @@ impl Service {
         self.publish(edge.head())?;
         head.tiles().remove_partial(&files);
         self.edge = edge;
-        metrics::gauge!("mesh_ideas_signed_entries").set(size_metric(self.edge.head().size));
+        metrics::gauge!("mesh_ideas_signed_entries")
+            .set(crate::metrics::float(self.edge.head().size));
         metrics::histogram!("mesh_ideas_integrate_seconds").record(begun.elapsed().as_secs_f64());
         debug!(entries = self.edge.head().size, "Signed a checkpoint");
         Ok(())
@@ -151,11 +152,9 @@ impl Service {
             Checkpoint::new(identity.origin(), tree).map_err(|e| internal(e.to_string()))?;
         let signed = SignedCheckpoint::sign(checkpoint, &identity.signer)
             .map_err(|error| internal(error.to_string()))?;
-        head.tiles().write_checkpoint(&signed.to_string()).map_err(|error| {
+        head.publish(signed).map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot write the checkpoint: {error}"))
-        })?;
-        head.set(signed);
-        Ok(())
+        })
     }
 
     /// Tries until it succeeds, the log is halted, or `shutdown`.
@@ -185,10 +184,4 @@ async fn keep(
     let mut tx = store.begin(lock, doing).await?;
     tx.insert_checkpoint(log, row, time::now()).await?;
     tx.commit(doing).await
-}
-
-/// Metrics are floats; a log of 2^53 entries is not near.
-#[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
-fn size_metric(size: u64) -> f64 {
-    size as f64
 }

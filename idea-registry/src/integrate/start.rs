@@ -65,12 +65,7 @@ fn check_published(identity: &Identity, head: &Head, last: TreeHead) -> Result<(
 }
 
 /// Makes all tiles anew; fewer when leaves are missing.
-pub(crate) async fn rebuild(
-    store: &Store,
-    log: u32,
-    tiles: &TileDir,
-    size: u64,
-) -> Result<Edge, Problem> {
+async fn rebuild(store: &Store, log: u32, tiles: &TileDir, size: u64) -> Result<Edge, Problem> {
     let mut edge = Edge::empty();
     while edge.head().size < size {
         let from = edge.head().size;
@@ -107,7 +102,17 @@ pub(super) fn integrate(
     Ok((edge, files))
 }
 
+/// Makes all tiles anew, and tells the head that they give.
+pub(crate) async fn rebuild_tiles(
+    store: &Store,
+    log: u32,
+    tiles: &TileDir,
+    size: u64,
+) -> Result<TreeHead, Problem> {
+    Ok(rebuild(store, log, tiles, size).await?.head())
+}
+
 /// A row as a head.
-pub(crate) const fn tree_head(row: CheckpointRow) -> TreeHead {
+const fn tree_head(row: CheckpointRow) -> TreeHead {
     TreeHead { size: row.size, root: Hash(row.root.0) }
 }

@@ -12,6 +12,7 @@ pub(crate) mod db;
 mod leaf;
 mod lock;
 mod log;
+pub(crate) mod read;
 mod role;
 pub(crate) mod rows;
 pub(crate) mod sql;

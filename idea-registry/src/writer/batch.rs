@@ -85,7 +85,7 @@ impl Context {
         let wanted = self.wanted(requests, &keys);
         let ledger = tx.load(self.identity.version, size, wanted).await?;
         let mut plan = self.plan(requests, ledger, keys);
-        plan.position = requests.iter().filter_map(|request| request.position).max();
+        plan.position = requests.iter().filter_map(position).max();
         let stand_ins = plan.stand_ins();
         if !stand_ins.is_empty() {
             let known = tx.entries_at(self.identity.version, &stand_ins).await?;
@@ -156,7 +156,14 @@ impl Context {
 pub(super) fn checked(request: &Request) -> Option<&Checked> {
     match &request.what {
         What::Append(checked) => Some(checked),
-        What::Position => None,
+        What::Position(_) => None,
+    }
+}
+
+const fn position(request: &Request) -> Option<u64> {
+    match request.what {
+        What::Append(_) => None,
+        What::Position(position) => Some(position),
     }
 }
 

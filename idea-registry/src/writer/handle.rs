@@ -17,8 +17,6 @@ use crate::{halt::Halt, identity::Identity};
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) what: What,
-    /// Where in the stream it was; the position is kept with its effects.
-    pub(crate) position: Option<u64>,
     pub(crate) answer: oneshot::Sender<Result<Appended, Problem>>,
 }
 
@@ -27,8 +25,8 @@ pub(crate) struct Request {
 pub(crate) enum What {
     /// Decide and append this.
     Append(Box<Checked>),
-    /// Nothing but to keep the position.
-    Position,
+    /// Keep how far the stream was read.
+    Position(u64),
 }
 
 /// Appends; cheap to clone.
@@ -48,28 +46,15 @@ impl Handle {
     /// appended: the same submission may be sent again.
     pub async fn append(&self, submission: &Submission) -> Result<Appended, Problem> {
         let checked = check(submission, time::now(), &self.identity.authors)?;
-        self.ask(What::Append(Box::new(checked)), None).await
+        self.ask(What::Append(Box::new(checked))).await
     }
 
-    /// The same for what lies in the stream, which is waited for and whose position is kept.
+    /// Keeps how far the stream was read, once everything up to there is settled.
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub async fn append_from_stream(
-        &self,
-        submission: Option<&Submission>,
-        position: u64,
-    ) -> Result<Appended, Problem> {
-        let checked = submission.map(|s| check(s, time::now(), &self.identity.authors));
-        match checked {
-            Some(Ok(checked)) => self.ask(What::Append(Box::new(checked)), Some(position)).await,
-            // It will never be better; the position goes on.
-            Some(Err(problem)) => {
-                self.ask(What::Position, Some(position)).await?;
-                Err(problem)
-            }
-            None => self.ask(What::Position, Some(position)).await,
-        }
+    pub(crate) async fn keep_position(&self, position: u64) -> Result<(), Problem> {
+        self.ask(What::Position(position)).await.map(drop)
     }
 
     /// Says in the registry's name where a job of an idea is.
@@ -107,21 +92,16 @@ impl Handle {
     /// The registry says something in its own name.
     async fn say(&self, say: Say) -> Result<Appended, Problem> {
         let checked = own(&self.identity, say)?;
-        self.ask(What::Append(Box::new(checked)), None).await
+        self.ask(What::Append(Box::new(checked))).await
     }
 
-    async fn ask(&self, what: What, position: Option<u64>) -> Result<Appended, Problem> {
+    async fn ask(&self, what: What) -> Result<Appended, Problem> {
         self.halt.check()?;
         let (answer, answered) = oneshot::channel();
-        let request = Request { what, position, answer };
-        if position.is_some() {
-            self.queue.send(request).await.map_err(|_| stopping())?;
-        } else {
-            self.queue.try_send(request).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => busy(),
-                mpsc::error::TrySendError::Closed(_) => stopping(),
-            })?;
-        }
+        self.queue.try_send(Request { what, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => busy(),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
         answered.await.map_err(|_| stopping())?
     }
 }

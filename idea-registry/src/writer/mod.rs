@@ -9,5 +9,6 @@ mod handle;
 mod plan;
 mod service;
 
+pub(crate) use batch::STREAM_CURSOR;
 pub use handle::Handle;
 pub(crate) use service::{Options, Service, start};

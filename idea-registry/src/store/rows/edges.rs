@@ -93,19 +93,22 @@ impl Tx {
 
 fn take(rows: Vec<Row>, ledger: &mut Ledger) -> Result<(), StoreError> {
     for row in rows {
-        let (key, row) = read(&row)?;
+        let (key, row) = row.read()?;
         ledger.edges.insert(key, row);
     }
     Ok(())
 }
 
-/// A row as values.
-pub(crate) fn read(row: &Row) -> Result<(EdgeKey, EdgeRow), StoreError> {
-    let key = EdgeKey {
-        relation: parse("edge.relation", &row.relation)?,
-        from: parse("edge.source", &row.source)?,
-        to: parse("edge.target", &row.target)?,
-    };
-    let likeness = row.likeness.map(|likeness| number("edge.likeness", likeness)).transpose()?;
-    Ok((key, EdgeRow { proposed: row.proposed != 0, likeness }))
+impl Row {
+    /// The row as values.
+    pub(crate) fn read(&self) -> Result<(EdgeKey, EdgeRow), StoreError> {
+        let key = EdgeKey {
+            relation: parse("edge.relation", &self.relation)?,
+            from: parse("edge.source", &self.source)?,
+            to: parse("edge.target", &self.target)?,
+        };
+        let likeness =
+            self.likeness.map(|likeness| number("edge.likeness", likeness)).transpose()?;
+        Ok((key, EdgeRow { proposed: self.proposed != 0, likeness }))
+    }
 }

@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 #[derive(FromRow)]
-pub(super) struct Row {
+pub(crate) struct Row {
     id: String,
     idx: i64,
     author: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mesh_ideas_core::ledger::{JobRow, Ledger};
-use mesh_schemas::idea::IdeaId;
+use mesh_schemas::{JobId, idea::IdeaId};
 use sqlx::FromRow;
 
 use super::Touched;
@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     idea: String,
     job: String,
     name: String,
@@ -52,8 +52,7 @@ impl Tx {
         let rows: Vec<[IdeaId; 1]> = wanted.into_iter().map(|id| [id]).collect();
         let found: Vec<Row> = self.fetch(Query::over("loading jobs", LOAD, &rows)?).await?;
         for row in found {
-            let key = (parse("job.idea", &row.idea)?, parse("job.job", &row.job)?);
-            ledger.jobs.insert(key, JobRow::try_from(row)?);
+            ledger.jobs.insert(row.key()?, JobRow::try_from(row)?);
         }
         Ok(())
     }
@@ -79,6 +78,13 @@ impl Tx {
             (*idea, *author, row.impact, row.cost, row.risk, row.vote)
         });
         self.insert("keeping opinions", SAVE_OPINIONS, rows).await
+    }
+}
+
+impl Row {
+    /// Whose job, and which.
+    pub(crate) fn key(&self) -> Result<(IdeaId, JobId), StoreError> {
+        Ok((parse("job.idea", &self.idea)?, parse("job.job", &self.job)?))
     }
 }
 

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use mesh_ideas_core::ledger::{Change, Ledger, Wanted};
 use mesh_schemas::idea::EntryId;
 
+pub(crate) use edges::Row as EdgeRecord;
+pub(crate) use ideas::Row as IdeaRecord;
+pub(crate) use links::Row as JobRecord;
 use touched::Touched;
 
 use super::{StoreError, Tx};
