@@ -9,4 +9,4 @@ mod stream;
 
 pub use connect::{Connect, Credential, NatsError, connect};
 pub use headers::{trace_of, traced_headers};
-pub use stream::ensure_stream;
+pub use stream::{ensure_stream, open_stream};

@@ -4,4 +4,24 @@
 //! checkpoints and signatures of them (C2SP `tlog-tiles`), which anybody can check. The rules are
 //! `mesh-ideas-core`, the tree is `mesh-tlog`; here are the clock, the disk and the wires.
 
+pub mod app;
+pub mod ask;
+mod bus;
+pub mod config;
+pub mod halt;
+pub mod identity;
+mod integrate;
+mod metrics;
+mod near_index;
+mod publish;
+pub mod rebuild;
+pub mod registry;
+mod replay;
+pub mod restart;
+mod seal;
 pub mod store;
+pub mod tiles;
+pub mod verify;
+pub mod witness;
+pub mod witnesses;
+pub mod writer;

@@ -102,6 +102,38 @@ pub fn ledger_ask(ask: &str) -> String {
     format!("mesh.v1.ideas.ask.{ask}")
 }
 
+/// The registry's name in NATS's discovery of services (`$SRV`).
+pub const LEDGER_SERVICE: &str = "mesh-ideas";
+
+/// Prefix of the inboxes in which the registry awaits JetStream's answers.
+pub const LEDGER_INBOX: &str = "_INBOX_ideas";
+
+/// What the registry may publish, besides one answer to each question that it was asked: what JetStream needs to
+/// make the stream [`IDEA`], not to change it, and to read it.
+pub const LEDGER_PUBLISH: [&str; 6] = [
+    "$JS.API.STREAM.INFO.IDEA",
+    "$JS.API.STREAM.CREATE.IDEA",
+    "$JS.API.CONSUMER.CREATE.IDEA.>",
+    "$JS.API.CONSUMER.INFO.IDEA.*",
+    "$JS.API.CONSUMER.DELETE.IDEA.*",
+    "$JS.API.CONSUMER.MSG.NEXT.IDEA.*",
+];
+
+/// What the registry may subscribe to: questions, discovery, and its own inboxes.
+pub const LEDGER_SUBSCRIBE: [&str; 11] = [
+    "mesh.v1.ideas.ask.*",
+    "$SRV.PING",
+    "$SRV.PING.mesh-ideas",
+    "$SRV.PING.mesh-ideas.*",
+    "$SRV.INFO",
+    "$SRV.INFO.mesh-ideas",
+    "$SRV.INFO.mesh-ideas.*",
+    "$SRV.STATS",
+    "$SRV.STATS.mesh-ideas",
+    "$SRV.STATS.mesh-ideas.*",
+    "_INBOX_ideas.>",
+];
+
 /// Where submissions wait while the registry is away: [`crate::idea::Submission`]. Kept by [`IDEA`].
 pub const IDEA_SUBMIT: &str = "mesh.v1.ideas.submit";
 

@@ -21,6 +21,15 @@ pub async fn ensure_stream(jetstream: &Context, spec: &StreamSpec) -> Result<Str
     jetstream.get_stream(spec.name).await.map_err(|error| failed(Box::new(error)))
 }
 
+/// The stream, made when it is missing; its settings are left to who may change them.
+///
+/// # Errors
+/// [`NatsError::Stream`].
+pub async fn open_stream(jetstream: &Context, spec: &StreamSpec) -> Result<Stream, NatsError> {
+    let failed = |source| NatsError::Stream { stream: spec.name, source };
+    jetstream.get_or_create_stream(config(spec)).await.map_err(|error| failed(Box::new(error)))
+}
+
 fn config(spec: &StreamSpec) -> Config {
     Config {
         name: spec.name.to_owned(),

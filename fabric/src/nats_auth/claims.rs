@@ -90,6 +90,21 @@ pub(super) fn scoped_user(account: &str) -> Value {
     json!({ "type": "user", "version": 2, "issuer_account": account })
 }
 
+/// A user with these rights alone, and that to answer each message once, within a minute.
+pub(super) fn limited_user(publish: &[&str], subscribe: &[&str]) -> Value {
+    const MINUTE_NANOS: i64 = 60_000_000_000;
+    json!({
+        "type": "user",
+        "version": 2,
+        "pub": { "allow": publish },
+        "sub": { "allow": subscribe },
+        "resp": { "max": 1, "ttl": MINUTE_NANOS },
+        "subs": UNLIMITED,
+        "data": UNLIMITED,
+        "payload": UNLIMITED,
+    })
+}
+
 /// A user with every right inside its account.
 pub(super) fn full_user() -> Value {
     json!({

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use mesh_schemas::{
     ErrorCode, NodeId, Problem,
-    subject::{NODE_PUBLISH_TEMPLATE, NODE_SUBSCRIBE_TEMPLATES},
+    subject::{
+        LEDGER_PUBLISH, LEDGER_SERVICE, LEDGER_SUBSCRIBE, NODE_PUBLISH_TEMPLATE,
+        NODE_SUBSCRIBE_TEMPLATES,
+    },
 };
 use nkeys::{KeyPair, KeyPairType};
 use serde::{Deserialize, Serialize};
@@ -141,12 +144,19 @@ impl ClusterKeys {
 
     /// Contents of a `.creds` file for a service with every right inside the mesh's account.
     pub fn service_creds(&self, name: &str) -> String {
-        creds(name, &self.account)
+        creds(name, &self.account, claims::full_user())
+    }
+
+    /// Contents of a `.creds` file for the registry of ideas: it answers questions, reads its stream, and can do
+    /// nothing else. It connects with the inbox prefix [`LEDGER_INBOX`](mesh_schemas::subject::LEDGER_INBOX).
+    pub fn ledger_creds(&self) -> String {
+        let rights = claims::limited_user(&LEDGER_PUBLISH, &LEDGER_SUBSCRIBE);
+        creds(LEDGER_SERVICE, &self.account, rights)
     }
 
     /// Contents of a `.creds` file for the system account, which may replace account JWTs.
     pub fn system_creds(&self) -> String {
-        creds("system", &self.system_account)
+        creds("system", &self.system_account, claims::full_user())
     }
 
     fn account_jwt_at(&self, issued_at: i64, revocations: &Revocations) -> String {
@@ -213,14 +223,14 @@ fn key_of(seed: &str, kind: &KeyPairType) -> Option<KeyPair> {
     (std::mem::discriminant(&key.key_pair_type()) == std::mem::discriminant(kind)).then_some(key)
 }
 
-fn creds(name: &str, account: &KeyPair) -> String {
+fn creds(name: &str, account: &KeyPair, rights: serde_json::Value) -> String {
     let user = KeyPair::new_user();
     let claims = Claims {
         subject: &user.public_key(),
         name,
         issued_at: unix_now(),
         expires_at: None,
-        nats: claims::full_user(),
+        nats: rights,
     };
     let jwt = claims.sign(account);
     let seed = user.seed().expect("a new key has its seed");

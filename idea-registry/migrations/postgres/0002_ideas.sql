@@ -10,6 +10,7 @@ CREATE TABLE idea (
     tags        TEXT NOT NULL,  -- JSON: a list of texts
     source      TEXT,
     text_entry  TEXT COLLATE "C" NOT NULL,
+    sealed      TEXT COLLATE "C",  -- the subject for whom that text is sealed
     title       TEXT NOT NULL,
     holder      TEXT COLLATE "C",
     head        TEXT NOT NULL,  -- the end of the chain of ownership
@@ -19,6 +20,7 @@ CREATE TABLE idea (
 CREATE INDEX idea_status ON idea (status, idx);
 CREATE INDEX idea_holder ON idea (holder, idx);
 CREATE INDEX idea_author ON idea (author, idx);
+CREATE INDEX idea_sealed ON idea (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE tag (
     tag TEXT COLLATE "C" NOT NULL,
@@ -48,11 +50,13 @@ CREATE TABLE seen (
 
 -- Texts of ideas by the hash of their content: the same text twice is one idea.
 CREATE TABLE content (
-    hash  TEXT COLLATE "C" PRIMARY KEY NOT NULL,
-    entry TEXT COLLATE "C" NOT NULL,
-    idea  TEXT NOT NULL
+    hash   TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    entry  TEXT COLLATE "C" NOT NULL,
+    idea   TEXT NOT NULL,
+    sealed TEXT COLLATE "C"
 );
 CREATE INDEX content_entry ON content (entry);
+CREATE INDEX content_sealed ON content (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE edge (
     relation TEXT COLLATE "C" NOT NULL,
@@ -92,13 +96,6 @@ CREATE TABLE near (
     data TEXT NOT NULL  -- base64
 );
 
-CREATE TABLE sealed (
-    subject TEXT COLLATE "C" NOT NULL,
-    entry   TEXT COLLATE "C" NOT NULL,
-    idea    TEXT,  -- the entry is, or revises, its text
-    PRIMARY KEY (subject, entry)
-);
-
 CREATE TABLE erased (
     subject TEXT COLLATE "C" PRIMARY KEY NOT NULL
 );
@@ -106,6 +103,6 @@ CREATE TABLE erased (
 -- Words of the latest text.
 CREATE TABLE words (
     idx   BIGINT PRIMARY KEY NOT NULL,  -- of the idea
-    words TEXT[] NOT NULL
+    list  TEXT[] NOT NULL
 );
-CREATE INDEX words_words ON words USING gin (words);
+CREATE INDEX words_list ON words USING gin (list);

@@ -10,6 +10,7 @@ CREATE TABLE idea (
     tags        TEXT NOT NULL,  -- JSON: a list of texts
     source      TEXT,
     text_entry  TEXT NOT NULL,
+    sealed      TEXT,  -- the subject for whom that text is sealed
     title       TEXT NOT NULL,
     holder      TEXT,
     head        TEXT NOT NULL,  -- the end of the chain of ownership
@@ -19,6 +20,7 @@ CREATE TABLE idea (
 CREATE INDEX idea_status ON idea (status, idx);
 CREATE INDEX idea_holder ON idea (holder, idx);
 CREATE INDEX idea_author ON idea (author, idx);
+CREATE INDEX idea_sealed ON idea (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE tag (
     tag TEXT NOT NULL,
@@ -48,11 +50,13 @@ CREATE TABLE seen (
 
 -- Texts of ideas by the hash of their content: the same text twice is one idea.
 CREATE TABLE content (
-    hash  TEXT PRIMARY KEY NOT NULL,
-    entry TEXT NOT NULL,
-    idea  TEXT NOT NULL
+    hash   TEXT PRIMARY KEY NOT NULL,
+    entry  TEXT NOT NULL,
+    idea   TEXT NOT NULL,
+    sealed TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX content_entry ON content (entry);
+CREATE INDEX content_sealed ON content (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE edge (
     relation TEXT NOT NULL,
@@ -92,18 +96,11 @@ CREATE TABLE near (
     data TEXT NOT NULL  -- base64
 ) STRICT;
 
-CREATE TABLE sealed (
-    subject TEXT NOT NULL,
-    entry   TEXT NOT NULL,
-    idea    TEXT,  -- the entry is, or revises, its text
-    PRIMARY KEY (subject, entry)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE erased (
     subject TEXT PRIMARY KEY NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Words of the latest text; the row id is the idea's index. Only the words are kept, cut by the registry itself.
 CREATE VIRTUAL TABLE words USING fts5(
-    words, content='', contentless_delete=1, detail=none, tokenize='ascii'
+    list, content='', contentless_delete=1, detail=none, tokenize='ascii'
 );

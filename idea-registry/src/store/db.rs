@@ -2,6 +2,7 @@
 
 use std::{path::Path, str::FromStr as _, time::Duration};
 
+use futures::future::BoxFuture;
 use sqlx::{
     Connection as _, PgPool, Postgres, Sqlite, SqlitePool,
     migrate::MigrateError,
@@ -28,6 +29,9 @@ const SESSION: [(&str, &str); 4] = [
     ("lock_timeout", "10s"),
     ("plan_cache_mode", "force_custom_plan"),
 ];
+
+/// What the drivers do, behind one type: theirs cannot be shown to be `Send` for every lifetime.
+pub(crate) type Pending<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// How to connect to PostgreSQL.
 #[derive(Debug, Clone, Default)]
@@ -121,28 +125,32 @@ impl Database {
     }
 
     /// One statement that only reads.
-    pub(crate) async fn fetch<T: Record>(&self, mut query: Query) -> Result<Vec<T>, StoreError> {
-        let rows = match self {
-            Self::Sqlite { readers, .. } => {
-                bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(readers).await
-            }
-            Self::Postgres { pool, .. } => {
-                bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(pool).await
-            }
-        };
-        rows.map_err(failed(query.doing))
+    pub(crate) fn fetch<T: Record>(&self, mut query: Query) -> Pending<'_, Vec<T>> {
+        Box::pin(async move {
+            let rows = match self {
+                Self::Sqlite { readers, .. } => {
+                    bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(readers).await
+                }
+                Self::Postgres { pool, .. } => {
+                    bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(pool).await
+                }
+            };
+            rows.map_err(failed(query.doing))
+        })
     }
 
     /// A transaction that writes. SQLite has one at a time: others wait.
-    pub(crate) async fn write(&self, doing: &'static str) -> Result<Tx, StoreError> {
-        let begun = match self {
-            // Taking the lock at once never ends in SQLITE_BUSY half way.
-            Self::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
-            }
-            Self::Postgres { pool, .. } => pool.begin().await.map(Tx::Postgres),
-        };
-        begun.map_err(failed(doing))
+    pub(crate) fn write(&self, doing: &'static str) -> Pending<'_, Tx> {
+        Box::pin(async move {
+            let begun = match self {
+                // Taking the lock at once never ends in SQLITE_BUSY half way.
+                Self::Sqlite { writer, .. } => {
+                    writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+                }
+                Self::Postgres { pool, .. } => pool.begin().await.map(Tx::Postgres),
+            };
+            begun.map_err(failed(doing))
+        })
     }
 
     /// Closes all connections; SQLite's journal goes into its file.
@@ -159,43 +167,46 @@ impl Database {
 
 impl Tx {
     /// Runs a statement; the number of rows that it touched.
-    pub(crate) async fn execute(&mut self, mut query: Query) -> Result<u64, StoreError> {
-        let done = match self {
-            Self::Sqlite(tx) => {
-                let statement = bound!(sqlx::query(query.sql(sqlite)), query);
-                statement.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Self::Postgres(tx) => {
-                let statement = bound!(sqlx::query(query.sql(postgres)), query);
-                statement.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-        };
-        done.map_err(failed(query.doing))
+    pub(crate) fn execute(&mut self, mut query: Query) -> Pending<'_, u64> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Sqlite(tx) => {
+                    let statement = bound!(sqlx::query(query.sql(sqlite)), query);
+                    statement.execute(&mut **tx).await.map(|done| done.rows_affected())
+                }
+                Self::Postgres(tx) => {
+                    let statement = bound!(sqlx::query(query.sql(postgres)), query);
+                    statement.execute(&mut **tx).await.map(|done| done.rows_affected())
+                }
+            };
+            done.map_err(failed(query.doing))
+        })
     }
 
     /// Runs a statement for its rows.
-    pub(crate) async fn fetch<T: Record>(
-        &mut self,
-        mut query: Query,
-    ) -> Result<Vec<T>, StoreError> {
-        let rows = match self {
-            Self::Sqlite(tx) => {
-                bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(&mut **tx).await
-            }
-            Self::Postgres(tx) => {
-                bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(&mut **tx).await
-            }
-        };
-        rows.map_err(failed(query.doing))
+    pub(crate) fn fetch<T: Record>(&mut self, mut query: Query) -> Pending<'_, Vec<T>> {
+        Box::pin(async move {
+            let rows = match self {
+                Self::Sqlite(tx) => {
+                    bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(&mut **tx).await
+                }
+                Self::Postgres(tx) => {
+                    bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(&mut **tx).await
+                }
+            };
+            rows.map_err(failed(query.doing))
+        })
     }
 
     /// Durable when this returns. After an error the outcome is unknown.
-    pub(crate) async fn commit(self, doing: &'static str) -> Result<(), StoreError> {
-        let done = match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
-        };
-        done.map_err(failed(doing))
+    pub(crate) fn commit(self, doing: &'static str) -> Pending<'static, ()> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Sqlite(tx) => tx.commit().await,
+                Self::Postgres(tx) => tx.commit().await,
+            };
+            done.map_err(failed(doing))
+        })
     }
 }
 

@@ -14,19 +14,14 @@ use super::{
 /// The advisory lock of a registry's database: `ideas` in ASCII.
 const LOCK: i64 = 0x69_6465_6173;
 
-#[derive(Debug)]
-enum Held {
-    /// SQLite needs a file that outlives the process's crash without being held.
-    Directory(#[expect(dead_code, reason = "held, never read")] DirLock),
-    /// The session holds it.
-    Session(#[expect(dead_code, reason = "held, never read")] Box<PgConnection>),
-}
-
 /// The right to write, until this value is dropped or somebody else takes it.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
     epoch: i64,
-    _held: Held,
+    /// Of the data, and of an SQLite database elsewhere.
+    _directories: Vec<DirLock>,
+    /// PostgreSQL lets go of the lock when the session ends, however it ends.
+    _session: Option<PgConnection>,
 }
 
 #[derive(FromRow)]
@@ -40,20 +35,21 @@ struct Locked {
 }
 
 impl Store {
-    /// Takes the right to write.
+    /// Takes the right to write, to the database and to the data's directory, which is locked already.
     ///
     /// # Errors
-    /// `E_LOCKED` when another process has it, `E_IO`, `E_STORE_DOWN`.
-    pub(crate) async fn lock(&self, database: &str) -> Result<WriterLock, Problem> {
-        let held = match &self.db {
-            Database::Sqlite { .. } => Held::Directory(lock_dir(&sqlite_dir(database)?)?),
+    /// `E_LOCKED` when another process has it, `E_STORE_DOWN`.
+    pub(crate) async fn lock(&self, directories: Vec<DirLock>) -> Result<WriterLock, Problem> {
+        let session = match &self.db {
+            Database::Sqlite { .. } => None,
             Database::Postgres { options, .. } => {
                 let connection = options.connect().await;
                 let connection = connection.map_err(failed("taking its lock"))?;
-                Held::Session(Box::new(session_lock(connection).await?))
+                Some(session_lock(connection).await?)
             }
         };
-        Ok(WriterLock { epoch: self.next_epoch().await?, _held: held })
+        let epoch = self.next_epoch().await?;
+        Ok(WriterLock { epoch, _directories: directories, _session: session })
     }
 
     async fn next_epoch(&self) -> Result<i64, StoreError> {
@@ -89,9 +85,26 @@ async fn session_lock(mut connection: PgConnection) -> Result<PgConnection, Stor
     if answer.locked { Ok(connection) } else { Err(StoreError::NotWriter) }
 }
 
-/// The directory of an SQLite database, which one process alone may use.
-pub(crate) fn sqlite_dir(database: &str) -> Result<PathBuf, Problem> {
-    let path = database.strip_prefix("sqlite:").unwrap_or(database);
+/// Locks the data's directory, and that of an SQLite database when it is another: before the database is
+/// opened, as opening may already write.
+///
+/// # Errors
+/// `E_LOCKED` when another process has one, `E_IO`, `E_CONFIG`.
+pub(crate) fn lock_directories(data: &Path, database: &str) -> Result<Vec<DirLock>, Problem> {
+    let mut locks = vec![lock_dir(data)?];
+    if let Some(path) = database.strip_prefix("sqlite:") {
+        let dir = sqlite_dir(path)?;
+        let same = |a: &Path, b: &Path| {
+            a.canonicalize().ok().is_some_and(|a| Some(a) == b.canonicalize().ok())
+        };
+        if !same(&dir, data) {
+            locks.push(lock_dir(&dir)?);
+        }
+    }
+    Ok(locks)
+}
+
+fn sqlite_dir(path: &str) -> Result<PathBuf, Problem> {
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = Path::new(path.split('?').next().unwrap_or(path));
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());

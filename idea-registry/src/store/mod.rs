@@ -5,23 +5,28 @@
 //! transactions is fenced by its epoch. Should both fail, two leaves of one index are refused by the primary
 //! key, so the log cannot fork.
 
+mod body;
 mod cosignature;
 mod cursor;
 pub(crate) mod db;
 mod leaf;
 mod lock;
 mod log;
+pub(crate) mod read;
 mod role;
+pub(crate) mod rows;
 pub(crate) mod sql;
 
+pub use body::Body;
 pub use cosignature::Cosigned;
 pub use cursor::Cursor;
 pub use db::Login;
 pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 
+pub(crate) use body::Keys;
 pub(crate) use db::{Database, Tx};
-pub(crate) use lock::WriterLock;
+pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;
 
 use mesh_fabric::error::chain;

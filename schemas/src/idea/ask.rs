@@ -325,4 +325,7 @@ pub struct LedgerStats {
     /// Why nothing is signed any more, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
+    /// What somebody should look at while the log goes on, such as a witness that is away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
 }

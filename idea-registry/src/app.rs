@@ -1,0 +1,165 @@
+//! The wiring: what depends on what, and in which order it starts and stops.
+//!
+//! Start: files, locks, database, what others have seen of the log, writer and integrator, then the wires. Stop:
+//! the wires first, so that nothing new is asked; then the writer, the integrator and the copies, in this order.
+
+use mesh_fabric::metrics;
+use mesh_schemas::{ErrorCode, Problem};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::info;
+
+use crate::{
+    ask::{self, Answers},
+    bus::{self, Questions, Submissions},
+    config::Config,
+    publish::{self, Objects},
+    registry::{self, Place, Prepared, Registry},
+    witnesses::{self, Behind, Witness},
+};
+
+/// A registry that serves.
+#[derive(Debug)]
+pub struct App {
+    registry: Registry,
+    stop_wires: CancellationToken,
+    stop_copies: CancellationToken,
+    wires: TaskTracker,
+    copies: TaskTracker,
+}
+
+impl App {
+    /// Starts everything. Only the database must answer; NATS, witnesses and the object store are waited for
+    /// while the registry already runs.
+    ///
+    /// # Errors
+    /// `E_CONFIG`, `E_LOCKED`, `E_IO`, `E_STORE_DOWN` and what else keeps a registry from starting.
+    pub async fn start(config: &Config) -> Result<Self, Problem> {
+        mesh_fabric::tls::install_provider();
+        crate::metrics::describe();
+        let (stop_wires, stop_copies) = (CancellationToken::new(), CancellationToken::new());
+        serve_metrics(config, &stop_copies).await?;
+        let place = place(config)?;
+        let client = bus::connect(&config.nats).await?;
+        let witnesses =
+            config.witnesses.iter().map(Witness::open).collect::<Result<Vec<_>, _>>()?;
+        let prepared = registry::prepare(&place).await?;
+        let (copies, behind) = (TaskTracker::new(), Behind::default());
+        let asking = asking(&prepared, witnesses, &behind);
+        let copying = copying(config, &prepared)?;
+        compare(&prepared, &asking, copying.as_ref()).await?;
+
+        let registry = prepared.run();
+        for witness in asking {
+            copies.spawn(witness.run(stop_copies.clone()));
+        }
+        if let Some((_, service)) = copying {
+            copies.spawn(service.run(stop_copies.clone()));
+        }
+        copies.close();
+        let wires = TaskTracker::new();
+        let shared = registry.shared.clone();
+        let submissions =
+            Submissions::new(client.clone(), shared.store.clone(), shared.writer.clone());
+        wires.spawn(submissions.run(stop_wires.clone()));
+        let (weights, publishes) = (config.weights, config.objects.is_some());
+        let answers = Answers::new(ask::Options { shared, weights, behind, publishes });
+        wires.spawn(Questions::listen(client, answers).await?.run(stop_wires.clone()));
+        wires.close();
+        Ok(Self { registry, stop_wires, stop_copies, wires, copies })
+    }
+
+    /// Serves until `shutdown` or until something ends that must not, then stops in order.
+    ///
+    /// # Errors
+    /// `E_LOCKED` when another registry writes; what made the writer end.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Problem> {
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            problem = self.registry.ended() => Err(problem),
+        };
+        let Self { registry, stop_wires, stop_copies, wires, copies } = self;
+        stop_wires.cancel();
+        wires.wait().await;
+        stop_copies.cancel();
+        copies.wait().await;
+        registry.stop().await;
+        ended
+    }
+}
+
+/// Where the configuration says that the log lies.
+///
+/// # Errors
+/// `E_CONFIG` when a file cannot be read.
+pub fn place(config: &Config) -> Result<Place, Problem> {
+    Ok(Place {
+        data: config.data.clone(),
+        database: config.database(),
+        login: config.login()?,
+        origin: config.origin.clone(),
+    })
+}
+
+type Copying = Option<(Objects, publish::Service)>;
+
+fn copying(config: &Config, prepared: &Prepared) -> Result<Copying, Problem> {
+    let Some(objects) = &config.objects else { return Ok(None) };
+    let shared = &prepared.shared;
+    let version = shared.identity.version;
+    let objects = Objects::open(objects, version)?;
+    let service = publish::Service::new(publish::Options {
+        objects: objects.clone(),
+        store: shared.store.clone(),
+        lock: shared.lock.clone(),
+        head: shared.head.clone(),
+        version,
+    });
+    Ok(Some((objects, service)))
+}
+
+fn asking(
+    prepared: &Prepared,
+    witnesses: Vec<Witness>,
+    behind: &Behind,
+) -> Vec<witnesses::Service> {
+    let shared = &prepared.shared;
+    let service = |witness| {
+        witnesses::Service::new(witnesses::Options {
+            witness,
+            store: shared.store.clone(),
+            lock: shared.lock.clone(),
+            identity: shared.identity.clone(),
+            head: shared.head.clone(),
+            behind: behind.clone(),
+        })
+    };
+    witnesses.into_iter().map(service).collect()
+}
+
+/// What others have of this log is compared with it before anything is signed.
+async fn compare(
+    prepared: &Prepared,
+    witnesses: &[witnesses::Service],
+    copying: Option<&(Objects, publish::Service)>,
+) -> Result<(), Problem> {
+    let (ours, shared) = (prepared.last(), &prepared.shared);
+    if let Some((objects, _)) = copying {
+        publish::compare(objects, &shared.identity.trusted()?, &shared.head, ours).await;
+    }
+    for witness in witnesses {
+        witness.compare(ours).await;
+    }
+    Ok(())
+}
+
+async fn serve_metrics(config: &Config, stop: &CancellationToken) -> Result<(), Problem> {
+    let handle = metrics::install();
+    let Some(listen) = config.metrics_listen else { return Ok(()) };
+    let served = metrics::serve(listen, handle, stop.clone()).await;
+    let address = served.map_err(|error| {
+        Problem::new(ErrorCode::Io, format!("cannot listen on {listen}: {error}"))
+            .at("metrics_listen")
+    })?;
+    info!("metrics on http://{address}/metrics");
+    Ok(())
+}

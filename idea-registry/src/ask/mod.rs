@@ -1,0 +1,136 @@
+//! Questions and their answers, whatever wire they came over.
+
+mod checkpoint;
+mod idea;
+mod links;
+mod list;
+mod ranking;
+mod stats;
+mod texts;
+
+use mesh_ideas_core::rank::Weights;
+use mesh_schemas::{
+    Problem,
+    idea::{LedgerAnswer, LedgerAsk},
+};
+
+use crate::{registry::Shared, witnesses::Behind};
+
+/// What answers are made from.
+#[derive(Debug)]
+pub struct Options {
+    /// The registry.
+    pub shared: Shared,
+    /// By what the terms of a score are multiplied.
+    pub weights: Weights,
+    /// Witnesses that do not cosign.
+    pub behind: Behind,
+    /// The log's files are copied to an object store.
+    pub publishes: bool,
+}
+
+/// Answers questions; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    shared: Shared,
+    weights: Weights,
+    /// Witnesses that do not cosign.
+    behind: Behind,
+    publishes: bool,
+}
+
+impl Answers {
+    /// Answers from this registry.
+    pub fn new(options: Options) -> Self {
+        let Options { shared, weights, behind, publishes } = options;
+        Self { shared, weights, behind, publishes }
+    }
+
+    /// The answer; a problem is one as well.
+    pub async fn answer(&self, ask: LedgerAsk) -> LedgerAnswer {
+        self.try_answer(ask).await.unwrap_or_else(LedgerAnswer::Problem)
+    }
+
+    async fn try_answer(&self, ask: LedgerAsk) -> Result<LedgerAnswer, Problem> {
+        let writer = &self.shared.writer;
+        Ok(match ask {
+            LedgerAsk::Append(submission) => {
+                LedgerAnswer::Appended(writer.append(&submission).await?)
+            }
+            LedgerAsk::JobState { idea, job, state, job_name } => {
+                LedgerAnswer::Appended(writer.job_state(idea, job, state, job_name).await?)
+            }
+            LedgerAsk::Erase { subject } => LedgerAnswer::Appended(writer.erase(subject).await?),
+            LedgerAsk::Show { idea } => LedgerAnswer::Idea(Box::new(self.show(&idea).await?)),
+            LedgerAsk::List(query) => self.list(&query).await?,
+            LedgerAsk::Search(query) => self.search(&query).await?,
+            LedgerAsk::Rank(query) => self.rank(&query).await?,
+            LedgerAsk::Graph { idea, depth, direction } => {
+                LedgerAnswer::Graph(self.graph(idea, depth, direction).await?)
+            }
+            LedgerAsk::Jobs { idea } => self.jobs(idea).await?,
+            LedgerAsk::Ideas { job } => self.ideas_of(job).await?,
+            LedgerAsk::Exists { idea } => self.exists(idea).await?,
+            LedgerAsk::Checkpoint {} => LedgerAnswer::Checkpoint(self.checkpoint()?.1),
+            LedgerAsk::Prove { entry, old_size } => {
+                LedgerAnswer::Proof(self.prove(entry, old_size).await?)
+            }
+            LedgerAsk::Tile { path } => self.tile(&path)?,
+            LedgerAsk::Entries { from, count } => self.entries(from, count).await?,
+            LedgerAsk::Body { hash } => self.body(hash).await?,
+            LedgerAsk::Stats {} => LedgerAnswer::Stats(self.stats().await?),
+        })
+    }
+}
+
+/// The word that a question's subject ends with.
+pub const fn kind(ask: &LedgerAsk) -> &'static str {
+    match ask {
+        LedgerAsk::Append(_) => "append",
+        LedgerAsk::Show { .. } => "show",
+        LedgerAsk::List(_) => "list",
+        LedgerAsk::Search(_) => "search",
+        LedgerAsk::Rank(_) => "rank",
+        LedgerAsk::Graph { .. } => "graph",
+        LedgerAsk::Jobs { .. } => "jobs",
+        LedgerAsk::Ideas { .. } => "ideas",
+        LedgerAsk::Exists { .. } => "exists",
+        LedgerAsk::JobState { .. } => "job_state",
+        LedgerAsk::Checkpoint {} => "checkpoint",
+        LedgerAsk::Prove { .. } => "prove",
+        LedgerAsk::Tile { .. } => "tile",
+        LedgerAsk::Entries { .. } => "entries",
+        LedgerAsk::Body { .. } => "body",
+        LedgerAsk::Erase { .. } => "erase",
+        LedgerAsk::Stats {} => "stats",
+    }
+}
+
+/// Every word of [`kind`].
+pub const KINDS: [&str; 17] = [
+    "append",
+    "show",
+    "list",
+    "search",
+    "rank",
+    "graph",
+    "jobs",
+    "ideas",
+    "exists",
+    "job_state",
+    "checkpoint",
+    "prove",
+    "tile",
+    "entries",
+    "body",
+    "erase",
+    "stats",
+];
+
+/// A number of rows within its bounds.
+fn limit(wanted: Option<u32>, usual: u32) -> Result<u32, Problem> {
+    match wanted.unwrap_or(usual) {
+        limit @ 1..=1_000 => Ok(limit),
+        other => Err(Problem::invalid("limit", format!("limit is {other}; allowed are 1 to 1000"))),
+    }
+}

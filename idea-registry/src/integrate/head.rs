@@ -1,0 +1,109 @@
+//! The signed head, and what is done when another one turns up.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mesh_schemas::ErrorCode;
+use mesh_tlog::{ProveError, Prover, SignedCheckpoint, TreeHead, VerifierKey};
+use tokio::sync::watch;
+
+use crate::{halt::Halt, tiles::TileDir};
+
+/// The latest signed checkpoint, with the lines of its witnesses; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    sender: Arc<watch::Sender<Option<Arc<SignedCheckpoint>>>>,
+    tiles: TileDir,
+    halt: Halt,
+    /// Held while the file is written: an older checkpoint never replaces a newer one.
+    writing: Arc<Mutex<()>>,
+}
+
+/// A head of this log, signed by this registry, that was seen somewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) head: TreeHead,
+    /// Where, such as `at the witness example.org`.
+    pub(crate) place: &'a str,
+}
+
+impl Head {
+    pub(crate) fn new(tiles: TileDir, halt: Halt) -> Self {
+        let sender = Arc::new(watch::channel(None).0);
+        Self { sender, tiles, halt, writing: Arc::default() }
+    }
+
+    /// The latest; nothing before the first was signed.
+    pub(crate) fn latest(&self) -> Option<Arc<SignedCheckpoint>> {
+        self.sender.borrow().clone()
+    }
+
+    /// Tells of each new one, and of new lines of witnesses.
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Arc<SignedCheckpoint>>> {
+        self.sender.subscribe()
+    }
+
+    pub(crate) const fn tiles(&self) -> &TileDir {
+        &self.tiles
+    }
+
+    /// Publishes a checkpoint on disk, and then to those who watch.
+    pub(super) fn publish(&self, checkpoint: SignedCheckpoint) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tiles.write_checkpoint(&checkpoint.to_string())?;
+        self.sender.send_replace(Some(Arc::new(checkpoint)));
+        Ok(())
+    }
+
+    /// Adds the lines of a witness, if this is still the latest head and has them not.
+    pub(crate) fn cosign(&self, of: TreeHead, lines: &str, key: &VerifierKey) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(latest) = self.latest().filter(|latest| latest.head() == of) else {
+            return Ok(());
+        };
+        let mut cosigned = SignedCheckpoint::clone(&latest);
+        let added = cosigned.add_cosignatures(lines, std::slice::from_ref(key));
+        if added.is_err() || cosigned == *latest {
+            return Ok(());
+        }
+        self.tiles.write_checkpoint(&cosigned.to_string())?;
+        self.sender.send_replace(Some(Arc::new(cosigned)));
+        Ok(())
+    }
+
+    /// Compares a head that was signed with the log as it is, and halts it when the two cannot both be: the
+    /// log lost entries, or it forked. Says whether it is one of this log's.
+    pub(crate) fn judge(&self, seen: &Seen<'_>, ours: TreeHead) -> bool {
+        let Seen { head, place } = *seen;
+        if head.size > ours.size {
+            let (theirs, ours) = (head.size, ours.size);
+            let detail = format!(
+                "a checkpoint of {theirs} entries that this log has signed was seen {place}, and there are {ours}"
+            );
+            self.halt.halt(ErrorCode::LedgerRollback, detail);
+            return false;
+        }
+        match Prover::new(&self.tiles, ours).root_at(head.size) {
+            Ok(root) if root == head.root => true,
+            Ok(_) => {
+                let size = head.size;
+                let detail = format!(
+                    "a checkpoint of {size} entries with another root, signed by this log, was seen {place}"
+                );
+                self.halt.halt(ErrorCode::LedgerFork, detail);
+                false
+            }
+            Err(error) => {
+                self.unread(&error);
+                false
+            }
+        }
+    }
+
+    fn unread(&self, error: &ProveError<io::Error>) {
+        let chain = mesh_fabric::error::chain(error);
+        self.halt.halt(ErrorCode::Integrity, format!("the tiles cannot be read: {chain}"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The task that integrates and signs.
+
+use std::{sync::Arc, time::Duration};
+
+use mesh_fabric::{backoff::Policy, time};
+use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
+use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, TreeHead};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{
+    head::Head,
+    start::{self, CHUNK, integrate},
+};
+use crate::{
+    halt::Halt,
+    identity::Identity,
+    store::{CheckpointRow, Store, StoreError, WriterLock},
+};
+
+/// Leaves are gathered for so long,
+const GATHER: Duration = Duration::from_millis(250);
+/// or until there are so many.
+const GATHER_LEAVES: u64 = 256;
+
+/// What the integrator works with.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) store: Store,
+    pub(crate) lock: Arc<WriterLock>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) head: Head,
+    pub(crate) halt: Halt,
+}
+
+/// Runs the integrator.
+#[derive(Debug)]
+pub(crate) struct Service {
+    options: Options,
+    edge: Edge,
+}
+
+/// Compares what was signed before with what is there. Nothing is signed yet.
+pub(crate) async fn start(options: Options) -> Result<Service, Problem> {
+    let Options { store, identity, head, halt, .. } = &options;
+    let edge = start::edge(store, identity, head, halt).await?;
+    Ok(Service { options, edge })
+}
+
+impl Service {
+    /// The head that was signed last, or may have been.
+    pub(crate) fn last(&self) -> TreeHead {
+        self.edge.head()
+    }
+
+    /// Integrates until `shutdown`, and then what is there.
+    pub(crate) async fn run(
+        mut self,
+        mut sizes: watch::Receiver<u64>,
+        shutdown: CancellationToken,
+    ) {
+        // Signed before, and perhaps not published.
+        self.keep_on(|service| service.publish(service.edge.head()), &shutdown).await;
+        while !shutdown.is_cancelled() && self.options.halt.check().is_ok() {
+            self.gather(&mut sizes, &shutdown).await;
+            self.catch_up(&sizes, &shutdown).await;
+        }
+        self.catch_up(&sizes, &shutdown).await;
+    }
+
+    /// Waits until there is enough to do.
+    async fn gather(&self, sizes: &mut watch::Receiver<u64>, shutdown: &CancellationToken) {
+        let ours = self.edge.head().size;
+        let wait = async {
+            if sizes.wait_for(|size| *size > ours).await.is_err() {
+                // The writer has ended; so does the process.
+                std::future::pending::<()>().await;
+            }
+            let enough = sizes.wait_for(|size| *size >= ours + GATHER_LEAVES);
+            // Either is reason enough.
+            let _either = tokio::time::timeout(GATHER, enough).await;
+        };
+        // What is there is integrated in any case.
+        let _stopped = shutdown.run_until_cancelled(wait).await;
+    }
+
+    async fn catch_up(&mut self, sizes: &watch::Receiver<u64>, shutdown: &CancellationToken) {
+        let mut waits = Policy::forever().waits();
+        while self.edge.head().size < *sizes.borrow() && self.options.halt.check().is_ok() {
+            let Err(problem) = self.step().await else { continue };
+            warn!("Could not integrate: {}", problem.detail);
+            if problem.code == ErrorCode::Integrity {
+                self.options.halt.halt(problem.code, problem.detail);
+            }
+            if shutdown.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(waits.next().unwrap_or(GATHER)).await;
+        }
+    }
+
+    /// Takes the next leaves in, and signs.
+    async fn step(&mut self) -> Result<(), Problem> {
+        let Options { store, identity, head, .. } = &self.options;
+        let begun = Instant::now();
+        let from = self.edge.head().size;
+        let leaves = store.leaves(identity.version, from, CHUNK).await?;
+        if leaves.is_empty() {
+            let detail = format!("the leaf {from} was durable and is missing");
+            return Err(Problem::new(ErrorCode::Integrity, detail));
+        }
+        let (edge, files) =
+            tokio::task::block_in_place(|| integrate(&self.edge, &leaves, head.tiles()))?;
+        self.keep_row(edge.head()).await?;
+        self.publish(edge.head())?;
+        head.tiles().remove_partial(&files);
+        self.edge = edge;
+        metrics::gauge!("mesh_ideas_signed_entries")
+            .set(crate::metrics::float(self.edge.head().size));
+        metrics::histogram!("mesh_ideas_integrate_seconds").record(begun.elapsed().as_secs_f64());
+        debug!(entries = self.edge.head().size, "Signed a checkpoint");
+        Ok(())
+    }
+
+    /// The row comes before the signature: of two processes that disagree one is refused here.
+    async fn keep_row(&self, tree: TreeHead) -> Result<(), Problem> {
+        let Options { store, lock, identity, halt, .. } = &self.options;
+        let row = CheckpointRow { size: tree.size, root: Sha256(tree.root.0) };
+        let Err(failed) = keep(store, lock, identity.version, row).await else { return Ok(()) };
+        // It may have taken effect all the same, now or before a restart.
+        match store.last_checkpoint(identity.version).await? {
+            Some(last) if last == row => Ok(()),
+            Some(last) if last.size >= row.size => {
+                let (size, ours) = (last.size, row.size);
+                let detail = format!(
+                    "there is a checkpoint of {size} entries that the next one, of {ours}, does not continue"
+                );
+                halt.halt(ErrorCode::LedgerFork, detail.clone());
+                Err(Problem::new(ErrorCode::LedgerFork, detail))
+            }
+            Some(_) | None => Err(failed.into()),
+        }
+    }
+
+    /// Signs and publishes what has a row.
+    fn publish(&self, tree: TreeHead) -> Result<(), Problem> {
+        let Options { identity, head, halt, .. } = &self.options;
+        halt.check()?;
+        let internal = |error: String| Problem::new(ErrorCode::Internal, error);
+        let checkpoint =
+            Checkpoint::new(identity.origin(), tree).map_err(|e| internal(e.to_string()))?;
+        let signed = SignedCheckpoint::sign(checkpoint, &identity.signer)
+            .map_err(|error| internal(error.to_string()))?;
+        head.publish(signed).map_err(|error| {
+            Problem::new(ErrorCode::Io, format!("cannot write the checkpoint: {error}"))
+        })
+    }
+
+    /// Tries until it succeeds, the log is halted, or `shutdown`.
+    async fn keep_on(
+        &self,
+        act: impl Fn(&Self) -> Result<(), Problem>,
+        shutdown: &CancellationToken,
+    ) {
+        let mut waits = Policy::forever().waits();
+        while let Err(problem) = act(self) {
+            if self.options.halt.check().is_err() || shutdown.is_cancelled() {
+                return;
+            }
+            warn!("Could not publish the checkpoint: {}", problem.detail);
+            tokio::time::sleep(waits.next().unwrap_or(GATHER)).await;
+        }
+    }
+}
+
+async fn keep(
+    store: &Store,
+    lock: &WriterLock,
+    log: u32,
+    row: CheckpointRow,
+) -> Result<(), StoreError> {
+    let doing = "keeping a checkpoint";
+    let mut tx = store.begin(lock, doing).await?;
+    tx.insert_checkpoint(log, row, time::now()).await?;
+    tx.commit(doing).await
+}

@@ -1,0 +1,118 @@
+//! At the start: what was signed before, and whether the leaves still say so.
+
+use mesh_fabric::error::chain;
+use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
+use mesh_tlog::{Edge, Hash, TreeHead, leaf_hash};
+use tracing::{info, warn};
+
+use super::head::{Head, Seen};
+use crate::{
+    halt::Halt,
+    identity::Identity,
+    store::{CheckpointRow, Leaf, Store},
+    tiles::TileDir,
+};
+
+/// Leaves that are made into tiles at once.
+pub(super) const CHUNK: u64 = 1_024;
+
+/// The edge at the last row of a checkpoint, with its tiles on disk. Halts when what was signed before and
+/// the leaves do not fit together.
+pub(super) async fn edge(
+    store: &Store,
+    identity: &Identity,
+    head: &Head,
+    halt: &Halt,
+) -> Result<Edge, Problem> {
+    let log = identity.version;
+    let last = store.last_checkpoint(log).await?.map_or(TreeHead::EMPTY, tree_head);
+    let edge = match Edge::load(head.tiles(), last) {
+        Ok(edge) => edge,
+        Err(error) => {
+            warn!("Making the tiles anew from the leaves: {}", chain(&error));
+            rebuild(store, log, head.tiles(), last.size).await?
+        }
+    };
+    if edge.head() != last {
+        let (row, found) = (last.size, edge.head().size);
+        let detail =
+            format!("the checkpoint of {row} entries does not fit the {found} leaves there are");
+        let code = if found < row { ErrorCode::LedgerRollback } else { ErrorCode::LedgerFork };
+        halt.halt(code, detail);
+        return Ok(edge);
+    }
+    check_published(identity, head, last)?;
+    for cosigned in store.cosigned(log).await? {
+        let seen = TreeHead { size: cosigned.size, root: Hash(cosigned.root.0) };
+        head.judge(&Seen { head: seen, place: "at a witness" }, last);
+    }
+    Ok(edge)
+}
+
+/// The checkpoint on disk may be newer than a database that was put back from a backup.
+fn check_published(identity: &Identity, head: &Head, last: TreeHead) -> Result<(), Problem> {
+    let read = head.tiles().checkpoint().map_err(|error| {
+        Problem::new(ErrorCode::Io, format!("cannot read the published checkpoint: {error}"))
+    })?;
+    let Some(bytes) = read else { return Ok(()) };
+    match identity.trusted()?.open(&bytes) {
+        Ok(published) => {
+            head.judge(&Seen { head: published.head(), place: "on disk" }, last);
+        }
+        Err(error) => warn!("The published checkpoint is written anew: {}", chain(&error)),
+    }
+    Ok(())
+}
+
+/// Makes all tiles anew; fewer when leaves are missing.
+async fn rebuild(store: &Store, log: u32, tiles: &TileDir, size: u64) -> Result<Edge, Problem> {
+    let mut edge = Edge::empty();
+    while edge.head().size < size {
+        let from = edge.head().size;
+        let leaves = store.leaves(log, from, CHUNK.min(size - from)).await?;
+        if leaves.is_empty() {
+            break;
+        }
+        edge = integrate(&edge, &leaves, tiles)?.0;
+    }
+    info!(entries = edge.head().size, "Made the tiles anew");
+    Ok(edge)
+}
+
+/// Makes the tiles of the leaves that follow the edge durable.
+pub(super) fn integrate(
+    edge: &Edge,
+    leaves: &[Leaf],
+    tiles: &TileDir,
+) -> Result<(Edge, Vec<mesh_tlog::TileFile>), Problem> {
+    for (index, leaf) in (edge.head().size..).zip(leaves) {
+        if leaf.index != index || Sha256(leaf_hash(leaf.data.as_bytes()).0) != leaf.hash {
+            let detail = format!("the leaf {index} is missing or is not what its hash says");
+            return Err(Problem::new(ErrorCode::Integrity, detail));
+        }
+    }
+    let data: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.data.as_bytes()).collect();
+    let (edge, files) = edge.integrate(&data).map_err(|error| {
+        Problem::new(ErrorCode::Internal, format!("the leaves give no tiles: {error}"))
+    })?;
+    tiles.write(&files).map_err(|error| {
+        Problem::new(ErrorCode::Io, format!("cannot write tiles: {error}"))
+            .hint("check that the disk is writable and not full")
+    })?;
+    Ok((edge, files))
+}
+
+/// Makes all tiles anew, and tells the head that they give.
+pub(crate) async fn rebuild_tiles(
+    store: &Store,
+    log: u32,
+    tiles: &TileDir,
+    size: u64,
+) -> Result<TreeHead, Problem> {
+    Ok(rebuild(store, log, tiles, size).await?.head())
+}
+
+/// A row as a head.
+const fn tree_head(row: CheckpointRow) -> TreeHead {
+    TreeHead { size: row.size, root: Hash(row.root.0) }
+}

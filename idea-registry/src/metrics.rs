@@ -1,0 +1,27 @@
+//! Names of what is measured, described once.
+
+/// Describes all metrics of the registry.
+pub(crate) fn describe() {
+    metrics::describe_counter!("mesh_ideas_entries_total", "Entries that were appended");
+    metrics::describe_counter!("mesh_ideas_asks_total", "Questions that were answered, by kind");
+    metrics::describe_histogram!(
+        "mesh_ideas_commit_seconds",
+        "How long a batch took to be durable"
+    );
+    metrics::describe_histogram!(
+        "mesh_ideas_integrate_seconds",
+        "How long tiles and a signature took"
+    );
+    metrics::describe_gauge!("mesh_ideas_signed_entries", "Size of the latest signed checkpoint");
+    metrics::describe_gauge!("mesh_ideas_published_entries", "Size of what the object store holds");
+    metrics::describe_gauge!(
+        "mesh_ideas_witnessed_entries",
+        "Largest size that a witness cosigned"
+    );
+}
+
+/// Metrics are floats; a log of 2^53 entries is not near.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+pub(crate) const fn float(size: u64) -> f64 {
+    size as f64
+}

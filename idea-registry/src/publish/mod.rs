@@ -1,0 +1,12 @@
+//! Copies of the log's files in an object store, at most a few seconds behind.
+//!
+//! Tiles and bundles first, then the checkpoint, then the cursor: whoever finds a checkpoint finds what it
+//! speaks of, and who dies in the middle begins again from the cursor. The local files serve everything by
+//! themselves; a store that is away costs nothing but the copy.
+
+mod client;
+mod service;
+mod store;
+
+pub(crate) use service::{Options, Service, compare, cursor_name};
+pub(crate) use store::Objects;

@@ -1,0 +1,178 @@
+//! The registry without its wires: database, writer, integrator, and what they share.
+//!
+//! Start: locks, database, identity, what was signed before; then the writer and the integrator. Stop: the
+//! writer answers what is queued, the integrator signs what is there, the database is closed.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+};
+
+use mesh_fabric::{
+    backoff::{self, Policy},
+    error::chain,
+};
+use mesh_schemas::{ErrorCode, Problem};
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    halt::Halt,
+    identity::Identity,
+    integrate::{self, Head},
+    near_index::NearIndex,
+    store::{Login, Store, StoreError, WriterLock, lock_directories},
+    tiles::TileDir,
+    writer,
+};
+
+/// Where the log lies.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The directory of the identity and of the log's files.
+    pub data: PathBuf,
+    /// The database's URL.
+    pub database: String,
+    /// How to log in to it.
+    pub login: Login,
+    /// What the origin begins with, at the first start.
+    pub origin: Option<String>,
+}
+
+/// What is shared; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub(crate) store: Store,
+    pub(crate) lock: Arc<WriterLock>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) near: Arc<RwLock<NearIndex>>,
+    pub(crate) halt: Halt,
+    pub(crate) head: Head,
+    /// The way to append.
+    pub writer: writer::Handle,
+}
+
+/// A registry that appends and signs.
+#[derive(Debug)]
+pub struct Registry {
+    /// What others use of it.
+    pub shared: Shared,
+    stop_writer: CancellationToken,
+    stop_integrator: CancellationToken,
+    writer: JoinHandle<Result<(), Problem>>,
+    tasks: TaskTracker,
+}
+
+/// Writer and integrator before they run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) shared: Shared,
+    writer: writer::Service,
+    integrator: integrate::Service,
+}
+
+/// Opens the database and takes the right to write.
+pub(crate) async fn open(place: &Place) -> Result<(Store, WriterLock), Problem> {
+    let directories = lock_directories(&place.data, &place.database)?;
+    let store = open_store(&place.database, &place.login).await?;
+    let lock = store.lock(directories).await?;
+    Ok((store, lock))
+}
+
+/// The database, waited for a few seconds: it may be starting together with this process.
+pub(crate) async fn open_store(database: &str, login: &Login) -> Result<Store, Problem> {
+    let open = || Store::open(database, login);
+    let retryable = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
+    let notify = |error: &StoreError, _| warn!("Cannot open the database: {}", chain(error));
+    Ok(backoff::retry(Policy::network(), open, retryable, notify).await?)
+}
+
+/// Opens everything and compares what was signed before with what is there.
+pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
+    let (store, lock) = open(place).await?;
+    let lock = Arc::new(lock);
+    let origin = place.origin.as_deref();
+    let identity = Arc::new(Identity::open(&place.data, origin, &store, &lock).await?);
+    let (halt, near) = (Halt::default(), Arc::default());
+    let head = Head::new(TileDir::of_log(&place.data, identity.version), halt.clone());
+    let integrator = integrate::start(integrate::Options {
+        store: store.clone(),
+        lock: Arc::clone(&lock),
+        identity: Arc::clone(&identity),
+        head: head.clone(),
+        halt: halt.clone(),
+    });
+    let integrator = integrator.await?;
+    let (writer, handle) = writer::start(writer::Options {
+        store: store.clone(),
+        lock: Arc::clone(&lock),
+        identity: Arc::clone(&identity),
+        near: Arc::clone(&near),
+        halt: halt.clone(),
+    })
+    .await?;
+    let shared = Shared { store, lock, identity, near, halt, head, writer: handle };
+    Ok(Prepared { shared, writer, integrator })
+}
+
+impl Prepared {
+    /// The head that was signed last, or may have been.
+    pub(crate) fn last(&self) -> mesh_tlog::TreeHead {
+        self.integrator.last()
+    }
+
+    /// Begins to append and to sign.
+    pub(crate) fn run(self) -> Registry {
+        let Self { shared, writer, integrator } = self;
+        let tasks = TaskTracker::new();
+        let (stop_writer, stop_integrator) = (CancellationToken::new(), CancellationToken::new());
+        let sizes = shared.writer.sizes();
+        tasks.spawn(integrator.run(sizes, stop_integrator.clone()));
+        let writer = tasks.spawn(writer.run(stop_writer.clone()));
+        tasks.close();
+        let origin = shared.identity.origin();
+        info!("Keeping the log {origin} of {} entries", shared.writer.size());
+        Registry { shared, stop_writer, stop_integrator, writer, tasks }
+    }
+}
+
+impl Registry {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// `E_LOCKED`, `E_CONFIG`, `E_IO`, `E_STORE_DOWN`, `E_INTEGRITY`.
+    pub async fn start(place: &Place) -> Result<Self, Problem> {
+        Ok(prepare(place).await?.run())
+    }
+
+    /// Ends when the writer does, which it must not unasked.
+    pub(crate) async fn ended(&mut self) -> Problem {
+        match (&mut self.writer).await {
+            Ok(Err(problem)) => problem,
+            Ok(Ok(())) => Problem::new(ErrorCode::Internal, "the writer ended unasked"),
+            Err(error) => Problem::new(ErrorCode::Internal, format!("the writer broke: {error}")),
+        }
+    }
+
+    /// Answers what is queued, signs what is there, and closes the database.
+    pub async fn stop(self) {
+        let Self { shared, stop_writer, stop_integrator, writer, tasks } = self;
+        stop_writer.cancel();
+        if !writer.is_finished() {
+            drop(writer.await);
+        }
+        stop_integrator.cancel();
+        tasks.wait().await;
+        shared.store.close().await;
+        info!("Stopped");
+    }
+}
+
+impl Place {
+    /// A log in one directory, with an SQLite database beside its files.
+    pub fn in_directory(data: &Path) -> Self {
+        let database = format!("sqlite://{}", data.join("ideas.db").display());
+        Self { data: data.to_owned(), database, login: Login::default(), origin: None }
+    }
+}

@@ -1,0 +1,164 @@
+//! The log once more from its leaves: projections, and a new log that goes on with the entries of an old one.
+
+use std::collections::BTreeSet;
+
+use mesh_ideas_core::{
+    ledger::{Change, Leaf as CoreLeaf, LeafText, Wanted, project},
+    parse_leaf,
+    text::{content_hash, sealed_content_hash},
+};
+use mesh_schemas::{
+    ErrorCode, Problem,
+    idea::{Entry, Say, Sha256},
+};
+
+use crate::{
+    seal::SubjectKey,
+    store::{Body, Keys, Leaf, Store, StoreError, Tx, rows::Texts},
+};
+
+/// Leaves that are taken in at once.
+const CHUNK: u64 = 256;
+
+/// A leaf with its entry.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) leaf: Leaf,
+    pub(crate) entry: Entry,
+}
+
+impl Parsed {
+    pub(crate) fn new(leaf: Leaf) -> Result<Self, Problem> {
+        let entry = parse_leaf(leaf.data.as_bytes()).map_err(|problem| {
+            let detail = format!("the leaf {}: {}", leaf.index, problem.detail);
+            Problem::new(ErrorCode::Integrity, detail)
+        })?;
+        Ok(Self { leaf, entry })
+    }
+
+    fn changes(&self, text: Option<LeafText<'_>>) -> Vec<Change> {
+        let Leaf { index, id, .. } = self.leaf;
+        project(&CoreLeaf { index, id, entry: &self.entry }, text)
+    }
+}
+
+/// Texts beside some leaves, opened.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    texts: Texts,
+    content: std::collections::BTreeMap<mesh_schemas::idea::EntryId, Sha256>,
+}
+
+impl Beside {
+    /// The texts of these leaves, as far as they are at hand.
+    pub(crate) async fn load(store: &Store, leaves: &[Parsed]) -> Result<Self, StoreError> {
+        let bodies = leaves.iter().filter_map(|parsed| parsed.entry.say.body());
+        let hashes: BTreeSet<Sha256> = bodies.clone().map(|body| body.hash).collect();
+        let subjects = bodies.filter_map(|body| body.sealed.clone()).collect();
+        let stored = store.bodies(&hashes).await?;
+        let keys = store.subject_keys(subjects).await?;
+        let mut beside = Self::default();
+        for parsed in leaves {
+            let body = parsed.entry.say.body().and_then(|body| stored.get(&body.hash));
+            let Some((text, content)) = body.and_then(|body| opened(body, &keys)) else { continue };
+            beside.texts.insert(parsed.leaf.id, text);
+            beside.content.insert(parsed.leaf.id, content);
+        }
+        Ok(beside)
+    }
+
+    fn text(&self, parsed: &Parsed) -> Option<LeafText<'_>> {
+        let id = &parsed.leaf.id;
+        Some(LeafText { text: self.texts.get(id)?, content: *self.content.get(id)? })
+    }
+
+    /// What each of the leaves changes, in their order.
+    pub(crate) fn changes(&self, leaves: &[Parsed]) -> Vec<Change> {
+        leaves.iter().flat_map(|parsed| parsed.changes(self.text(parsed))).collect()
+    }
+}
+
+fn opened(body: &Body, keys: &Keys) -> Option<(String, Sha256)> {
+    match (&body.text, &body.sealed) {
+        (Some(text), _) => Some((text.clone(), content_hash(text))),
+        (None, sealed) => {
+            let key: &SubjectKey = keys.get(body.subject.as_ref()?)?;
+            let text = key.open(&body.hash, sealed.as_ref()?)?.text;
+            let content = sealed_content_hash(&text, key.bytes());
+            Some((text, content))
+        }
+    }
+}
+
+/// Leaves of a log from an index on, without a gap.
+pub(crate) async fn leaves(store: &Store, log: u32, from: u64) -> Result<Vec<Parsed>, Problem> {
+    let leaves = store.leaves(log, from, CHUNK).await?;
+    let parsed = (from..).zip(leaves).map(|(index, leaf)| {
+        if leaf.index == index {
+            return Parsed::new(leaf);
+        }
+        Err(Problem::new(ErrorCode::Integrity, format!("the leaf {index} is missing")))
+    });
+    parsed.collect()
+}
+
+/// Makes all projections anew, in the given transaction: all or nothing.
+pub(crate) async fn projections(store: &Store, tx: &mut Tx, log: u32) -> Result<u64, Problem> {
+    tx.forget_projections().await?;
+    let mut size = 0;
+    loop {
+        let leaves = leaves(store, log, size).await?;
+        if leaves.is_empty() {
+            return Ok(size);
+        }
+        take_in(store, tx, log, size, &leaves).await?;
+        size += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+    }
+}
+
+/// Takes leaves that follow into the projections.
+pub(crate) async fn take_in(
+    store: &Store,
+    tx: &mut Tx,
+    log: u32,
+    size: u64,
+    leaves: &[Parsed],
+) -> Result<(), Problem> {
+    let beside = Beside::load(store, leaves).await?;
+    let changes = beside.changes(leaves);
+    let mut ledger = tx.load(log, size, wanted(leaves)).await?;
+    ledger.apply(&changes);
+    tx.save(&ledger, &changes, &beside.texts).await?;
+    Ok(())
+}
+
+/// The rows that projecting these leaves changes.
+fn wanted(leaves: &[Parsed]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for Parsed { entry, .. } in leaves {
+        match &entry.say {
+            Say::Tombstone { entry, .. } => {
+                wanted.entries.insert(*entry);
+            }
+            Say::SeenAgain { idea, entry, .. } => {
+                wanted.entries.insert(*entry);
+                wanted.ideas.insert(*idea);
+            }
+            Say::Revision { idea, .. }
+            | Say::Claim { idea, .. }
+            | Say::Transfer { idea, .. }
+            | Say::Release { idea, .. }
+            | Say::Status { idea, .. } => {
+                wanted.ideas.insert(*idea);
+            }
+            Say::Idea { .. }
+            | Say::Comment { .. }
+            | Say::Link { .. }
+            | Say::Rank { .. }
+            | Say::Job { .. }
+            | Say::Erased { .. }
+            | Say::Origin { .. } => {}
+        }
+    }
+    wanted
+}

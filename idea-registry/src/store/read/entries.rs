@@ -1,0 +1,70 @@
+//! Entries about an idea, and what else is known of entries.
+
+use mesh_schemas::idea::{EntryId, IdeaId, Sha256};
+use sqlx::FromRow;
+
+use crate::store::{
+    Store, StoreError,
+    sql::{Query, number, parse},
+};
+
+/// An entry as it lies in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredEntry {
+    pub(crate) index: u64,
+    pub(crate) id: EntryId,
+    pub(crate) data: String,
+    /// A tombstone hides its text.
+    pub(crate) hidden: bool,
+}
+
+#[derive(FromRow)]
+struct Row {
+    idx: i64,
+    id: String,
+    data: String,
+    tombstone: Option<String>,
+}
+
+#[derive(FromRow)]
+struct Index {
+    idx: i64,
+}
+
+impl Store {
+    /// All entries about an idea, in the order of the log.
+    pub(crate) async fn entries_about(
+        &self,
+        log: u32,
+        idea: IdeaId,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM about a \
+            JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
+            WHERE a.idea = $1 ORDER BY l.idx";
+        let query = Query::new("reading the entries of an idea", text);
+        let rows: Vec<Row> = self.db.fetch(query.text(&idea).int(i64::from(log))).await?;
+        let entry = |Row { idx, id, data, tombstone }| {
+            let (index, id) = (number("leaf.idx", idx)?, parse("leaf.id", &id)?);
+            Ok(StoredEntry { index, id, data, hidden: tombstone.is_some() })
+        };
+        rows.into_iter().map(entry).collect()
+    }
+
+    /// The index of an entry, or of the one that stands for it.
+    pub(crate) async fn index_for(&self, log: u32, id: EntryId) -> Result<Option<u64>, StoreError> {
+        if let Some(index) = self.index_of(log, id).await? {
+            return Ok(Some(index));
+        }
+        let query = Query::new("finding an entry", "SELECT idx FROM seen WHERE entry = $1");
+        let rows: Vec<Index> = self.db.fetch(query.text(&id)).await?;
+        rows.first().map(|row| number("seen.idx", row.idx)).transpose()
+    }
+
+    /// Some tombstone hides this text.
+    pub(crate) async fn is_hidden(&self, body: Sha256) -> Result<bool, StoreError> {
+        let text = "SELECT COUNT(*) AS idx FROM hidden WHERE body = $1";
+        let rows: Vec<Index> =
+            self.db.fetch(Query::new("looking for a tombstone", text).text(&body)).await?;
+        Ok(rows.iter().any(|row| row.idx > 0))
+    }
+}

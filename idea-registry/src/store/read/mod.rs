@@ -1,0 +1,8 @@
+//! Reading for who asks: views, entries, edges, opinions. Nothing here goes through the writer.
+
+mod entries;
+mod graph;
+mod ideas;
+
+pub(crate) use entries::StoredEntry;
+pub(crate) use ideas::Listing;

@@ -1,0 +1,129 @@
+//! Entries: what is known of one follows from its leaf, but for whether its text is hidden.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_ideas_core::{
+    ledger::{Change, EntryRow, Leaf, Ledger, project},
+    parse_leaf,
+};
+use mesh_schemas::idea::{EntryId, IdeaId};
+use sqlx::FromRow;
+
+use super::Touched;
+use crate::store::{
+    StoreError, Tx,
+    db::Pending,
+    sql::{Dialects, Query, from_rows, number, parse},
+};
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    idx: i64,
+    data: String,
+    tombstone: Option<String>,
+}
+
+#[derive(FromRow)]
+struct Seen {
+    entry: String,
+    idx: i64,
+}
+
+const LOAD: Dialects = from_rows!(
+    "SELECT l.id, l.idx, l.data, h.tombstone",
+    "JOIN leaf l ON l.log = $2 AND l.id = r.value->>0 LEFT JOIN hidden h ON h.entry = l.id"
+);
+const LOAD_AT: Dialects = from_rows!(
+    "SELECT l.id, l.idx, l.data, NULL AS tombstone",
+    "JOIN leaf l ON l.log = $2 AND l.idx = CAST(r.value->>0 AS BIGINT)"
+);
+const LOAD_SEEN: Dialects =
+    from_rows!("SELECT s.entry, s.idx", "JOIN seen s ON s.entry = r.value->>0");
+const SAVE_SEEN: Dialects = from_rows!(
+    "INSERT INTO seen (entry, idx) SELECT r.value->>0, CAST(r.value->>1 AS BIGINT)",
+    "WHERE true ON CONFLICT DO NOTHING"
+);
+const SAVE_ABOUT: Dialects = from_rows!(
+    "INSERT INTO about (idea, idx) SELECT r.value->>0, CAST(r.value->>1 AS BIGINT)",
+    "WHERE true ON CONFLICT DO NOTHING"
+);
+
+/// What is known of an entry from its leaf.
+pub(super) fn entry_row(index: u64, id: EntryId, data: &str) -> Result<EntryRow, StoreError> {
+    let unreadable = || StoreError::Unreadable { what: format!("a leaf {index}") };
+    let entry = parse_leaf(data.as_bytes()).map_err(|_| unreadable())?;
+    let changes = project(&Leaf { index, id, entry: &entry }, None);
+    match changes.into_iter().next() {
+        Some(Change::Entry { row, .. }) => Ok(row),
+        Some(_) | None => Err(unreadable()),
+    }
+}
+
+impl Tx {
+    pub(super) async fn load_entries(
+        &mut self,
+        log: u32,
+        wanted: BTreeSet<EntryId>,
+        ledger: &mut Ledger,
+    ) -> Result<(), StoreError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<[EntryId; 1]> = wanted.into_iter().map(|id| [id]).collect();
+        let query = Query::over("loading entries", LOAD, &rows)?.int(i64::from(log));
+        for Row { id, idx, data, tombstone } in self.fetch(query).await? {
+            let id = parse("leaf.id", &id)?;
+            let mut row = entry_row(number("leaf.idx", idx)?, id, &data)?;
+            row.hidden = tombstone.map(|entry| parse("hidden.tombstone", &entry)).transpose()?;
+            ledger.entries.insert(id, row);
+        }
+        for Seen { entry, idx } in
+            self.fetch(Query::over("loading seen", LOAD_SEEN, &rows)?).await?
+        {
+            ledger.seen.insert(parse("seen.entry", &entry)?, number("seen.idx", idx)?);
+        }
+        Ok(())
+    }
+
+    /// The entries at these indices, each with the ideas that it is about.
+    pub(crate) async fn entries_at(
+        &mut self,
+        log: u32,
+        indices: &BTreeSet<u64>,
+    ) -> Result<BTreeMap<u64, (EntryId, Vec<IdeaId>)>, StoreError> {
+        let rows: Vec<[u64; 1]> = indices.iter().map(|index| [*index]).collect();
+        let query = Query::over("naming entries", LOAD_AT, &rows)?.int(i64::from(log));
+        let rows: Vec<Row> = self.fetch(query).await?;
+        let entry = |Row { id, idx, data, .. }| {
+            let (index, id) = (number("leaf.idx", idx)?, parse("leaf.id", &id)?);
+            Ok((index, (id, entry_row(index, id, &data)?.about)))
+        };
+        rows.into_iter().map(entry).collect()
+    }
+
+    pub(super) async fn save_seen(&mut self, touched: &Touched<'_>) -> Result<(), StoreError> {
+        self.insert("keeping what was seen", SAVE_SEEN, touched.seen.iter()).await
+    }
+
+    pub(super) async fn save_about(&mut self, touched: &Touched<'_>) -> Result<(), StoreError> {
+        self.insert("keeping what entries are about", SAVE_ABOUT, touched.about.iter()).await
+    }
+
+    /// Runs a statement over rows, unless there are none.
+    pub(super) fn insert<R: serde::Serialize>(
+        &mut self,
+        doing: &'static str,
+        text: Dialects,
+        rows: impl Iterator<Item = R>,
+    ) -> Pending<'_, ()> {
+        let rows: Vec<R> = rows.collect();
+        let query = if rows.is_empty() { None } else { Some(Query::over(doing, text, &rows)) };
+        Box::pin(async move {
+            match query {
+                Some(query) => self.execute(query?).await.map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The log's files on disk: tiles, bundles and the signed checkpoint, as anybody may fetch them.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use mesh_fabric::files::write_durable;
+use mesh_tlog::{CHECKPOINT_PATH, ReadTiles, Tile, TileFile};
+
+/// A log's directory.
+#[derive(Debug, Clone)]
+pub struct TileDir {
+    root: PathBuf,
+}
+
+impl TileDir {
+    /// The files of one version of the origin, below the data's directory.
+    pub fn of_log(data: &Path, version: u32) -> Self {
+        Self { root: data.join(format!("v{version}")) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Writes files in order, each durable before the next: whoever sees one sees those before it.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(crate) fn write(&self, files: &[TileFile]) -> io::Result<()> {
+        files.iter().try_for_each(|file| write_durable(&self.tile(&file.tile), &file.bytes))
+    }
+
+    /// Publishes a signed checkpoint, whose tiles are durable.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(crate) fn write_checkpoint(&self, note: &str) -> io::Result<()> {
+        write_durable(&self.root.join(CHECKPOINT_PATH), note.as_bytes())
+    }
+
+    /// The checkpoint that was published last.
+    ///
+    /// # Errors
+    /// Whatever the system says, but that there is none.
+    pub fn checkpoint(&self) -> io::Result<Option<Vec<u8>>> {
+        found(std::fs::read(self.root.join(CHECKPOINT_PATH)))
+    }
+
+    /// Removes the partial tiles at the places of full ones that were published: readers of older checkpoints
+    /// take the full ones.
+    pub(crate) fn remove_partial(&self, files: &[TileFile]) {
+        let full: BTreeSet<Tile> =
+            files.iter().map(|file| file.tile).filter(Tile::is_full).collect();
+        for tile in full {
+            let mut path = self.tile(&tile).into_os_string();
+            path.push(".p");
+            // What stays takes room and does no harm.
+            let _stays = std::fs::remove_dir_all(path);
+        }
+    }
+
+    fn tile(&self, tile: &Tile) -> PathBuf {
+        self.root.join(tile.to_string())
+    }
+}
+
+impl ReadTiles for TileDir {
+    type Error = io::Error;
+
+    fn read(&self, tile: &Tile) -> io::Result<Option<Vec<u8>>> {
+        found(std::fs::read(self.tile(tile)))
+    }
+}
+
+/// What is not there is no failure.
+fn found(read: io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

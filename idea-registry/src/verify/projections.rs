@@ -1,0 +1,96 @@
+//! The projections once more from the leaves, in memory, and the rows beside them.
+
+use mesh_ideas_core::ledger::{Ledger, verify_chain};
+use mesh_schemas::{
+    Problem,
+    idea::{Entry, IdeaId, Say},
+};
+use std::collections::BTreeMap;
+
+use super::{Finding, Findings};
+use crate::{
+    replay::{Beside, Parsed},
+    store::Store,
+};
+
+/// What the leaves say so far.
+#[derive(Debug, Default)]
+pub(super) struct Projections {
+    ledger: Ledger,
+    /// Of each idea that changed hands, the entries of its chain.
+    chains: BTreeMap<IdeaId, Vec<(u64, Entry)>>,
+}
+
+impl Projections {
+    pub(super) fn take_in(&mut self, leaves: &[Parsed], beside: &Beside, findings: &mut Findings) {
+        for Parsed { leaf, entry } in leaves {
+            let chain = match &entry.say {
+                Say::Idea { parents, .. } => {
+                    if parents.iter().any(|parent| !self.is_known(*parent, leaves, leaf.index)) {
+                        findings.add(Finding::at(
+                            leaf.index,
+                            "entry",
+                            "a parent is not in the log before it",
+                        ));
+                    }
+                    Some(IdeaId::from(leaf.id))
+                }
+                Say::Claim { idea, .. }
+                | Say::Transfer { idea, .. }
+                | Say::Release { idea, .. } => Some(*idea),
+                _ => None,
+            };
+            if let Some(idea) = chain {
+                self.chains.entry(idea).or_default().push((leaf.index, entry.clone()));
+            }
+        }
+        self.ledger.apply(&beside.changes(leaves));
+    }
+
+    fn is_known(&self, idea: IdeaId, leaves: &[Parsed], before: u64) -> bool {
+        let same =
+            |parsed: &Parsed| parsed.leaf.index < before && IdeaId::from(parsed.leaf.id) == idea;
+        self.ledger.ideas.contains_key(&idea) || leaves.iter().any(same)
+    }
+
+    /// Compares with the rows; how many there are.
+    pub(super) async fn compare(
+        &mut self,
+        store: &Store,
+        findings: &mut Findings,
+    ) -> Result<u64, Problem> {
+        self.check_chains(findings);
+        if let Err(detail) = self.ledger.check_invariants() {
+            findings.add(Finding::of("entry", detail));
+        }
+        let rows = store.for_ranking().await?;
+        for (id, row) in &self.ledger.ideas {
+            if rows.ideas.get(id) != Some(row) {
+                let detail = format!("the row of {id} is not what the log says");
+                findings.add(Finding::at(row.index, "projection", detail));
+            }
+        }
+        let same = rows.ideas.len() == self.ledger.ideas.len()
+            && rows.edges == self.ledger.edges
+            && rows.jobs == self.ledger.jobs
+            && rows.ranks == self.ledger.ranks;
+        if !same {
+            let detail = "ideas, edges, jobs or opinions are not what the log says";
+            findings.add(Finding::of("projection", detail));
+        }
+        let count = rows.ideas.len() + rows.edges.len() + rows.jobs.len() + rows.ranks.len();
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    /// Every chain of ownership holds, link by link.
+    fn check_chains(&self, findings: &mut Findings) {
+        for chain in self.chains.values().filter(|chain| chain.len() > 1) {
+            let entries: Vec<Entry> = chain.iter().map(|(_, entry)| entry.clone()).collect();
+            if let Err(fault) = verify_chain(&entries) {
+                let index = chain.get(fault.place).map_or(0, |(index, _)| *index);
+                let detail = format!("the chain of ownership breaks: {:?}", fault.kind);
+                findings.add(Finding::at(index, "entry", detail));
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One batch: facts in, a plan, one transaction out.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use mesh_fabric::time;
+use mesh_ideas_core::{
+    Checked,
+    ledger::{EdgeKey, Ledger, Wanted},
+    near,
+};
+use mesh_schemas::{
+    Problem,
+    idea::{Appended, Relation, Say},
+};
+
+use super::{
+    handle::{Request, What},
+    plan::{AllKeys, Plan},
+};
+use crate::{
+    identity::Identity,
+    near_index::NearIndex,
+    store::{Cursor, Store, StoreError, Tx, WriterLock},
+};
+
+/// The cursor that says how far the stream was read.
+pub(crate) const STREAM_CURSOR: &str = "stream";
+/// Most bytes of texts in one transaction.
+const TEXT_BYTES_MAX: usize = 8 << 20;
+
+/// What a batch is written with.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) store: Store,
+    pub(super) lock: Arc<WriterLock>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) near: Arc<RwLock<NearIndex>>,
+}
+
+/// A batch that is durable.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) size: u64,
+    answers: Vec<Result<Appended, Problem>>,
+}
+
+impl Committed {
+    pub(super) fn answer(self, requests: Vec<Request>) {
+        for (request, answer) in requests.into_iter().zip(self.answers) {
+            // Who asked may have gone; the entry is in the log all the same.
+            let _gone = request.answer.send(answer);
+        }
+    }
+}
+
+/// How many of the requests one transaction takes: an erasure stands alone, and texts are bounded.
+pub(super) fn cut(requests: &[Request]) -> usize {
+    let mut bytes = 0;
+    for (place, request) in requests.iter().enumerate() {
+        let What::Append(checked) = &request.what else { continue };
+        if matches!(checked.entry().say, Say::Erased { .. }) {
+            return place.max(1);
+        }
+        bytes += checked.text().map_or(0, str::len);
+        if bytes > TEXT_BYTES_MAX {
+            return place.max(1);
+        }
+    }
+    requests.len()
+}
+
+impl Context {
+    /// Decides all requests and makes what follows durable.
+    pub(super) async fn commit(
+        &self,
+        size: u64,
+        requests: &[Request],
+    ) -> Result<Committed, StoreError> {
+        let mut tx = self.store.begin(&self.lock, "appending").await?;
+        let keys = tx.subject_keys(subjects(requests)).await?;
+        let keys = AllKeys::with_new(keys, &subjects(requests));
+        let wanted = self.wanted(requests, &keys);
+        let ledger = tx.load(self.identity.version, size, wanted).await?;
+        let mut plan = self.plan(requests, ledger, keys);
+        plan.position = requests.iter().filter_map(position).max();
+        let stand_ins = plan.stand_ins();
+        if !stand_ins.is_empty() {
+            let known = tx.entries_at(self.identity.version, &stand_ins).await?;
+            plan.name_stand_ins(known);
+        }
+        let plan = self.write(tx, plan).await?;
+        plan.index_near(&mut self.near.write().unwrap_or_else(PoisonError::into_inner));
+        Ok(Committed { size: plan.ledger.size, answers: plan.into_answers(requests) })
+    }
+
+    fn wanted(&self, requests: &[Request], keys: &AllKeys) -> Wanted {
+        let batch = || requests.iter().filter_map(checked);
+        let mut wanted = Wanted::of(batch().map(|checked| (checked, keys.content(checked))));
+        for checked in batch() {
+            self.want_for_revision(checked, &mut wanted);
+        }
+        wanted
+    }
+
+    /// A new text of an old idea may be proposed as a duplicate: which edges there are and where they lead
+    /// must be known. A new idea has none.
+    fn want_for_revision(&self, checked: &Checked, wanted: &mut Wanted) {
+        let (Say::Revision { idea, .. }, Some(text), None) =
+            (&checked.entry().say, checked.text(), checked.salt())
+        else {
+            return;
+        };
+        let index = self.near.read().unwrap_or_else(PoisonError::into_inner);
+        for (other, _) in index.candidates(&near::near(text)) {
+            let relation = Relation::Duplicates;
+            wanted.reach.insert((relation, other));
+            for (from, to) in [(*idea, other), (other, *idea)] {
+                wanted.edges.insert(EdgeKey { relation, from, to });
+            }
+        }
+    }
+
+    fn plan(&self, requests: &[Request], ledger: Ledger, keys: AllKeys) -> Plan {
+        let near = self.near.read().unwrap_or_else(PoisonError::into_inner);
+        let mut plan = Plan::new(Arc::clone(&self.identity), ledger, keys);
+        for checked in requests.iter().filter_map(checked) {
+            plan.add(checked, &near);
+        }
+        plan
+    }
+
+    async fn write(&self, mut tx: Tx, plan: Plan) -> Result<Plan, StoreError> {
+        if plan.leaves.is_empty() && plan.position.is_none() {
+            return Ok(plan);
+        }
+        for (subject, key) in plan.new_keys() {
+            tx.insert_subject_key(subject, key, time::now()).await?;
+        }
+        if !plan.leaves.is_empty() {
+            tx.insert_leaves(self.identity.version, &plan.leaves).await?;
+            tx.insert_bodies(&plan.bodies).await?;
+            tx.save(&plan.ledger, &plan.changes, &plan.texts).await?;
+        }
+        if let Some(value) = plan.position {
+            tx.set_cursor(STREAM_CURSOR, &Cursor { value, detail: String::new() }).await?;
+        }
+        tx.commit("appending").await?;
+        Ok(plan)
+    }
+}
+
+/// The submission in a request.
+pub(super) fn checked(request: &Request) -> Option<&Checked> {
+    match &request.what {
+        What::Append(checked) => Some(checked),
+        What::Position(_) => None,
+    }
+}
+
+const fn position(request: &Request) -> Option<u64> {
+    match request.what {
+        What::Append(_) => None,
+        What::Position(position) => Some(position),
+    }
+}
+
+/// The subjects whose keys are needed.
+fn subjects(requests: &[Request]) -> BTreeSet<String> {
+    let batch = requests.iter().filter_map(checked);
+    batch.filter_map(|checked| checked.entry().say.body()?.sealed.clone()).collect()
+}

@@ -1,0 +1,123 @@
+//! The only way in.
+
+use std::sync::Arc;
+
+use mesh_fabric::time;
+use mesh_ideas_core::{Checked, Unsigned, check, sign};
+use mesh_schemas::{
+    ErrorCode, JobId, Problem,
+    attempt::JobState,
+    idea::{Appended, IdeaId, Say, Submission},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{halt::Halt, identity::Identity};
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) what: What,
+    pub(crate) answer: oneshot::Sender<Result<Appended, Problem>>,
+}
+
+/// What is wanted.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Decide and append this.
+    Append(Box<Checked>),
+    /// Keep how far the stream was read.
+    Position(u64),
+}
+
+/// Appends; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(super) queue: mpsc::Sender<Request>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) size: watch::Receiver<u64>,
+    pub(super) halt: Halt,
+}
+
+impl Handle {
+    /// Appends a submission; durable when this returns.
+    ///
+    /// # Errors
+    /// The rule that it breaks, `E_BUSY` when too many wait, `E_STORE_DOWN` when it is unknown whether it was
+    /// appended: the same submission may be sent again.
+    pub async fn append(&self, submission: &Submission) -> Result<Appended, Problem> {
+        let checked = check(submission, time::now(), &self.identity.authors)?;
+        self.ask(What::Append(Box::new(checked))).await
+    }
+
+    /// Keeps how far the stream was read, once everything up to there is settled.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) async fn keep_position(&self, position: u64) -> Result<(), Problem> {
+        self.ask(What::Position(position)).await.map(drop)
+    }
+
+    /// Says in the registry's name where a job of an idea is.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn job_state(
+        &self,
+        idea: IdeaId,
+        job: JobId,
+        state: JobState,
+        job_name: String,
+    ) -> Result<Appended, Problem> {
+        self.say(Say::Job { idea, job, state, job_name }).await
+    }
+
+    /// Destroys the key of a subject, with all that was sealed with it.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn erase(&self, subject: String) -> Result<Appended, Problem> {
+        self.say(Say::Erased { subject }).await
+    }
+
+    /// How many leaves are durable.
+    pub fn size(&self) -> u64 {
+        *self.size.borrow()
+    }
+
+    /// Tells of each change of the size.
+    pub fn sizes(&self) -> watch::Receiver<u64> {
+        self.size.clone()
+    }
+
+    /// The registry says something in its own name.
+    async fn say(&self, say: Say) -> Result<Appended, Problem> {
+        let checked = own(&self.identity, say)?;
+        self.ask(What::Append(Box::new(checked))).await
+    }
+
+    async fn ask(&self, what: What) -> Result<Appended, Problem> {
+        self.halt.check()?;
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Request { what, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => busy(),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        answered.await.map_err(|_| stopping())?
+    }
+}
+
+/// An entry of the registry's own.
+pub(super) fn own(identity: &Identity, say: Say) -> Result<Checked, Problem> {
+    let unsigned = Unsigned { name: None, time: time::now(), say };
+    let entry = sign(unsigned, &identity.author_key);
+    check(&Submission { entry, body: None, salt: None }, time::now(), &identity.authors)
+}
+
+fn busy() -> Problem {
+    Problem::new(ErrorCode::Busy, "too many entries wait to be appended")
+        .hint("try again in a second")
+}
+
+fn stopping() -> Problem {
+    Problem::new(ErrorCode::LedgerDown, "the registry is stopping").hint("try again")
+}
