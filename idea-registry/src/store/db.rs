@@ -21,9 +21,13 @@ const READERS_MAX: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where the tables lie in PostgreSQL.
+pub(super) const SCHEMA: &str = "mesh_ideas";
 /// Settings of each PostgreSQL session. A commit must be on disk whatever the server's default is, and a plan
 /// that was made when the tables were empty must not be kept for ever.
-const SESSION: [(&str, &str); 4] = [
+const SESSION: [(&str, &str); 5] = [
+    // Beside the orchestrator's tables, when both use one database.
+    ("search_path", SCHEMA),
     ("synchronous_commit", "on"),
     ("statement_timeout", "60s"),
     ("lock_timeout", "10s"),
@@ -105,6 +109,8 @@ impl Database {
         let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         let owner = pool.clone().max_connections(1);
         let owner = owner.connect_with(options.clone()).await.map_err(failed(doing))?;
+        let schema = "CREATE SCHEMA IF NOT EXISTS mesh_ideas";
+        sqlx::query(schema).execute(&owner).await.map_err(failed(doing))?;
         sqlx::migrate!("migrations/postgres").run(&owner).await.map_err(migration_failed)?;
         if let Some(role) = &login.role {
             super::role::grant(&owner, role).await?;
