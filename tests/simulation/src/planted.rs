@@ -66,6 +66,8 @@ bugs! {
     ManifestBeforeChunks = "manifest-before-chunks",
     /// Nobody looks whether what the store said it has is there.
     StoreBelieved = "store-believed",
+    /// The version of a manifest is written down only once the manifest is stored.
+    VersionForgotten = "version-forgotten",
 }
 
 impl Bug {

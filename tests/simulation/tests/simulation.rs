@@ -73,6 +73,7 @@ planted! {
     a_journal_that_goes_on_after_a_power_cut_is_found: SameJournalAfterPowerCut,
     a_manifest_before_its_chunks_is_found: ManifestBeforeChunks,
     a_store_that_is_believed_is_found: StoreBelieved,
+    a_version_given_twice_is_found: VersionForgotten,
 }
 
 #[test]
