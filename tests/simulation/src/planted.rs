@@ -48,6 +48,8 @@ bugs! {
     /// After a transaction of unknown outcome the state is loaded again under the same lead: it may come
     /// to pass afterwards.
     ReloadUnderOldLead = "reload-under-old-lead",
+    /// The database takes rounds that were decided before the state was loaded again.
+    OldLoadNotFenced = "old-load-not-fenced",
     /// How far a journal is recorded is written before the round that records it.
     SeqOutsideTransaction = "seq-outside-transaction",
     /// A job is not looked for by its idempotency key.
