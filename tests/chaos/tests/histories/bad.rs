@@ -208,6 +208,12 @@ fn around() -> Vec<Bad> {
             h.journals[0].unrecorded.push("job_…/0#1 attempt_ended".into());
         }),
         ("the drain took too long", I13, |h| h.ending.drained = Some(false)),
+        ("work of a dead node was given up late", Requeue, |h| {
+            let death = h.faults[0].at;
+            for event in h.events.iter_mut().filter(|event| event.at > death) {
+                event.at = Timestamp::from_millis(event.at.as_millis() + 100_000);
+            }
+        }),
         ("a retry has no audit line", I14, |h| {
             h.audit.as_mut().unwrap().retain(|line| line.subject != retried().to_string());
         }),
