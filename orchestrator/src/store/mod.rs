@@ -40,7 +40,7 @@ pub enum StoreError {
         /// The driver's error.
         source: sqlx::Error,
     },
-    /// Another orchestrator leads: nothing was written.
+    /// Another orchestrator leads, or this one has loaded the state again since: nothing was written.
     #[error("another orchestrator leads; this one's epoch {mine} is over")]
     NotLeader {
         /// The epoch that is over.
@@ -59,6 +59,8 @@ pub enum StoreError {
 pub struct Round<'a> {
     /// The leader's own epoch; another one in the database refuses the round.
     pub leader: u64,
+    /// The load of the state that it was decided on, from [`Store::settle`]; a later one refuses it too.
+    pub load: u64,
     /// All of it or nothing, in this order; later changes of a row override earlier ones.
     pub changes: &'a [Change],
     /// The position in the stream NODE_EVENT up to which the changes speak; absent to leave it.
@@ -176,6 +178,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Who leads.
     async fn lead(&self) -> Result<Lead, StoreError>;
+
+    /// Begins a load: waits for this leader's rounds that the database has begun, and refuses from now on
+    /// those that it will hear of later, given up long ago or not. The number of the load, for
+    /// [`Round::load`]; what is loaded after this is final. [`StoreError::NotLeader`] when another one leads.
+    async fn settle(&self, leader: u64) -> Result<u64, StoreError>;
 
     /// All that is live, and the position in the stream.
     async fn load(&self) -> Result<(Snapshot, u64), StoreError>;

@@ -37,7 +37,8 @@ impl<D> SqlStore<D> {
 fn script(round: &Round<'_>) -> Result<Script, StoreError> {
     let batch = Batch::fold(round.changes);
     let events = i64::try_from(batch.events.len()).unwrap_or(i64::MAX);
-    let mut script = Script::new(int(round.leader), events, round.position.map(int));
+    let (leader, load) = (int(round.leader), int(round.load));
+    let mut script = Script::new(leader, load, events, round.position.map(int));
     job::write(&mut script, &batch)?;
     task::write(&mut script, &batch)?;
     attempt::write(&mut script, &batch)?;
@@ -88,6 +89,15 @@ impl<D: Driver> Store for SqlStore<D> {
 
     async fn lead(&self) -> Result<Lead, StoreError> {
         lead::look(&self.db).await
+    }
+
+    async fn settle(&self, leader: u64) -> Result<u64, StoreError> {
+        let doing = "settling what was given up";
+        let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
+        let load = meta::next_load(&mut tx).await?;
+        tx.commit(doing).await?;
+        Ok(load)
     }
 
     async fn load(&self) -> Result<(Snapshot, u64), StoreError> {

@@ -2,8 +2,9 @@
 //! unheard, or are undone by a restart.
 //!
 //! A transaction is carried out as a whole when it lands. As the first statement of each takes the lock
-//! on the one row that fences, transactions land in the order they were begun in; reading waits for
-//! nobody, so it may see the state before a transaction that its writer has given up.
+//! on the one row that fences, transactions land in the order they were begun in, but for rounds that
+//! were given up in the network, which come whenever they come; reading waits for nobody, so it may see
+//! the state before a transaction that its writer has given up.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +37,10 @@ pub(crate) struct AttemptRow {
 /// What a transaction does.
 #[derive(Debug)]
 pub(crate) enum Write {
-    /// Writes a round, if its leader still leads.
-    Round { leader: u64, changes: Vec<Change> },
+    /// Writes a round, if its leader still leads and has not begun another load since.
+    Round { leader: u64, load: u64, changes: Vec<Change> },
+    /// Begins a load, if the leader still leads.
+    Settle { leader: u64 },
     /// Takes the lead, from nobody or from a leader that is silent.
     TakeLead,
 }
@@ -45,7 +48,7 @@ pub(crate) enum Write {
 /// What its writer hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It came to pass; the leader's epoch.
+    /// It came to pass; the leader's epoch, or the number of the load.
     Done(u64),
     /// Another one leads.
     NotLeader,
@@ -73,6 +76,7 @@ pub(crate) struct Db {
     pub(crate) nodes: BTreeMap<NodeId, NodeRecord>,
     pub(crate) journals: BTreeMap<(NodeId, JournalId), u64>,
     leader: u64,
+    loads: u64,
     renewed_at: u64,
     down_until: u64,
     /// When the last transaction under way lands.
@@ -146,6 +150,18 @@ impl Db {
             return transaction;
         }
         let unknown = env.strikes(env.options.commit_unknown);
+        let is_round = matches!(write, Write::Round { .. });
+        if unknown && is_round && env.rng.chance(200) {
+            // It is still in the network when its writer gives it up.
+            env.stats.count(Kind::CommitUnknown);
+            let wait = env.rng.between(1, 5_000);
+            let lands_in = wait + env.rng.between(1, COMMIT_WAIT_MAX);
+            env.after(lands_in, Event::Land { transaction });
+            tell(env, wait, by, transaction, Outcome::Unavailable);
+            let gives_up_at = Some(env.now + wait);
+            self.flights.insert(transaction, Flight { by, write, gives_up_at });
+            return transaction;
+        }
         let slow = env.strikes(if unknown { 300 } else { 5 });
         let wait = env.rng.between(1, if slow { 20_000 } else { 10 });
         self.locked_until = self.locked_until.max(env.now) + wait;
@@ -180,13 +196,24 @@ impl Db {
 
     fn carry_out(&mut self, env: &mut Env, write: Write) -> (Outcome, Option<Vec<Change>>) {
         match write {
-            Write::Round { leader, changes } => {
+            Write::Round { leader, load, changes } => {
                 let fenced = env.options.bug != Some(Bug::OldLeaderNotFenced);
                 if leader != self.leader && fenced {
                     return (Outcome::NotLeader, None);
                 }
+                if load != self.loads && env.options.bug != Some(Bug::OldLoadNotFenced) && fenced {
+                    env.stats.count(Kind::OldLoadRefused);
+                    return (Outcome::NotLeader, None);
+                }
                 self.commit(env, &changes);
                 (Outcome::Done(leader), Some(changes))
+            }
+            Write::Settle { leader } => {
+                if leader != self.leader {
+                    return (Outcome::NotLeader, None);
+                }
+                self.loads += 1;
+                (Outcome::Done(self.loads), None)
             }
             Write::TakeLead => {
                 if !self.wants_leader(env.now) {

@@ -66,6 +66,8 @@ kinds! {
     LeadTaken,
     /// A leader that did not know what became of a transaction waited for it before it loaded again.
     Settled,
+    /// A round that had been given up came after its leader had begun to load again, and was refused.
+    OldLoadRefused,
     /// A round of an old leader was refused.
     OldLeaderRefused,
     /// Loading failed and was tried again.

@@ -64,6 +64,7 @@ planted! {
     a_rescue_that_does_not_compare_is_found: RescueWithoutCas,
     a_round_of_an_old_leader_is_found: OldLeaderNotFenced,
     a_reload_that_does_not_wait_for_a_lost_transaction_is_found: ReloadUnderOldLead,
+    a_round_that_lands_after_the_reload_is_found: OldLoadNotFenced,
     a_number_stored_outside_the_transaction_is_found: SeqOutsideTransaction,
     a_dropped_idempotency_key_is_found: DedupeKeyDropped,
     an_epoch_used_again_is_found: EpochReused,
@@ -73,6 +74,7 @@ planted! {
     a_journal_that_goes_on_after_a_power_cut_is_found: SameJournalAfterPowerCut,
     a_manifest_before_its_chunks_is_found: ManifestBeforeChunks,
     a_store_that_is_believed_is_found: StoreBelieved,
+    a_version_given_twice_is_found: VersionForgotten,
 }
 
 #[test]
