@@ -111,8 +111,13 @@ pub(crate) async fn projections(store: &Store, tx: &mut Tx, log: u32) -> Result<
         if leaves.is_empty() {
             return Ok(size);
         }
-        take_in(store, tx, log, size, &leaves).await?;
-        size += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        // An erasure touches what was before it, and not what comes behind it.
+        for leaves in
+            leaves.split_inclusive(|parsed| matches!(parsed.entry.say, Say::Erased { .. }))
+        {
+            take_in(store, tx, log, size, leaves).await?;
+            size += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        }
     }
 }
 

@@ -110,9 +110,10 @@ pub const LEDGER_INBOX: &str = "_INBOX_ideas";
 
 /// What the registry may publish, besides one answer to each question that it was asked: what JetStream needs to
 /// make the stream [`IDEA`], not to change it, and to read it.
-pub const LEDGER_PUBLISH: [&str; 6] = [
+pub const LEDGER_PUBLISH: [&str; 7] = [
     "$JS.API.STREAM.INFO.IDEA",
     "$JS.API.STREAM.CREATE.IDEA",
+    "$JS.API.CONSUMER.CREATE.IDEA",
     "$JS.API.CONSUMER.CREATE.IDEA.>",
     "$JS.API.CONSUMER.INFO.IDEA.*",
     "$JS.API.CONSUMER.DELETE.IDEA.*",

@@ -143,6 +143,9 @@ impl Context {
             tx.insert_leaves(self.identity.version, &plan.leaves).await?;
             tx.insert_bodies(&plan.bodies).await?;
             tx.save(&plan.ledger, &plan.changes, &plan.texts).await?;
+            for subject in plan.erased() {
+                tx.erase_texts(subject).await?;
+            }
         }
         if let Some(value) = plan.position {
             tx.set_cursor(STREAM_CURSOR, &Cursor { value, detail: String::new() }).await?;

@@ -98,6 +98,14 @@ impl Plan {
         keys.iter().filter(|(subject, _)| new.contains(*subject) && self.sealed.contains(*subject))
     }
 
+    /// Subjects whose texts go.
+    pub(super) fn erased(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Erased { subject } => Some(subject.as_str()),
+            _ => None,
+        })
+    }
+
     /// Indices of entries that stand for others and are still to be named.
     pub(super) fn stand_ins(&self) -> BTreeSet<u64> {
         let index = |answer: &Answer| match answer {

@@ -6,11 +6,12 @@
 
 use mesh_fabric::{ids, time};
 use mesh_ideas::{
+    ask::Answers,
     registry::{Place, Registry},
     store::Login,
 };
 use mesh_ideas_core::{SigningKey, Unsigned, body_hash, sign};
-use mesh_schemas::idea::{BodyRef, Say, Sha256, Submission};
+use mesh_schemas::idea::{BodyRef, LedgerAnswer, LedgerAsk, Say, Sha256, Submission};
 use mesh_tests::postgres::Postgres;
 use tempfile::TempDir;
 
@@ -80,4 +81,112 @@ impl Home {
     pub async fn start(&self) -> Registry {
         Registry::start(&self.place).await.unwrap()
     }
+}
+
+/// Statements as the owner of the database may run them, past the registry.
+#[derive(Debug)]
+pub enum Owner {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+impl Owner {
+    pub async fn of(place: &Place) -> Self {
+        let url = &place.database;
+        if url.starts_with("sqlite") {
+            return Self::Sqlite(sqlx::SqlitePool::connect(url).await.unwrap());
+        }
+        let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+        let options = options.password(place.login.password.as_deref().unwrap());
+        Self::Postgres(sqlx::PgPool::connect_with(options).await.unwrap())
+    }
+
+    pub async fn try_run(&self, text: &str) -> Result<u64, sqlx::Error> {
+        let text = sqlx::AssertSqlSafe(text.to_owned());
+        match self {
+            Self::Sqlite(pool) => sqlx::query(text).execute(pool).await.map(|d| d.rows_affected()),
+            Self::Postgres(pool) => {
+                sqlx::query(text).execute(pool).await.map(|d| d.rows_affected())
+            }
+        }
+    }
+
+    pub async fn run(&self, text: &str) -> u64 {
+        self.try_run(text).await.unwrap()
+    }
+
+    /// Takes the guard of a table away, as its owner can.
+    pub async fn unguard(&self, table: &str) {
+        match self {
+            Self::Sqlite(_) => {
+                self.run(&format!("DROP TRIGGER {table}_update")).await;
+                self.run(&format!("DROP TRIGGER {table}_delete")).await;
+            }
+            Self::Postgres(_) => {
+                self.run(&format!("ALTER TABLE {table} DISABLE TRIGGER append_only")).await;
+            }
+        }
+    }
+
+    pub async fn texts(&self, text: &str) -> Vec<String> {
+        let text = sqlx::AssertSqlSafe(text.to_owned());
+        match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(text).fetch_all(pool).await.unwrap(),
+            Self::Postgres(pool) => sqlx::query_scalar(text).fetch_all(pool).await.unwrap(),
+        }
+    }
+
+    /// Every row of every projection, as text.
+    pub async fn projections(&self) -> Vec<String> {
+        let tables = [
+            (
+                "idea",
+                "id, idx, author, author_name, time, tags, source, text_entry, sealed, title, holder, head, status, seen_again",
+            ),
+            ("tag", "tag, idx"),
+            ("about", "idea, idx"),
+            ("hidden", "entry, tombstone, body"),
+            ("seen", "entry, idx"),
+            ("content", "hash, entry, idea, sealed"),
+            ("edge", "relation, source, target, proposed, likeness"),
+            ("job", "idea, job, name, state, entry, idx"),
+            ("opinion", "idea, author, impact, cost, risk, vote"),
+            ("near", "idx, idea, data"),
+            ("erased", "subject"),
+        ];
+        let mut all = Vec::new();
+        for (table, columns) in tables {
+            let cells: Vec<String> = columns
+                .split(", ")
+                .map(|column| format!("COALESCE(CAST({column} AS TEXT), '-')"))
+                .collect();
+            let row = cells.join(" || ' ' || ");
+            let rows = self.texts(&format!("SELECT {row} AS r FROM {table} ORDER BY 1")).await;
+            all.extend(rows.into_iter().map(|row| format!("{table}: {row}")));
+        }
+        all
+    }
+}
+
+/// Waits until everything that is durable is signed.
+pub async fn until_signed(registry: &Registry) {
+    mesh_tests::wait_until(
+        std::time::Duration::from_secs(30),
+        "everything is signed",
+        async || {
+            let stats = answers(registry).answer(LedgerAsk::Stats {}).await;
+            let LedgerAnswer::Stats(stats) = stats else { panic!("{stats:?}") };
+            stats.signed == stats.entries
+        },
+    )
+    .await;
+}
+
+pub fn answers(registry: &Registry) -> Answers {
+    Answers::new(mesh_ideas::ask::Options {
+        shared: registry.shared.clone(),
+        weights: mesh_ideas_core::rank::Weights::default(),
+        behind: mesh_ideas::witnesses::Behind::default(),
+        publishes: false,
+    })
 }

@@ -34,7 +34,7 @@ const LOAD_REACH: Dialects = Dialects {
         SELECT e.relation, e.source, e.target, e.proposed, e.likeness \
         FROM reached JOIN edge e ON e.source = reached.idea AND e.relation = $2",
     postgres: "WITH RECURSIVE reached (idea) AS ( \
-            SELECT r.value->>0 FROM jsonb_array_elements($1::jsonb) AS r(value) \
+            SELECT (r.value->>0) COLLATE \"C\" FROM jsonb_array_elements($1::jsonb) AS r(value) \
             UNION SELECT e.target FROM edge e JOIN reached ON e.source = reached.idea \
             WHERE e.relation = $2 AND e.proposed = 0) \
         SELECT e.relation, e.source, e.target, e.proposed, e.likeness \

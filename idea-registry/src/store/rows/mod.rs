@@ -35,10 +35,12 @@ impl Tx {
     ) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger { size, ..Ledger::default() };
         self.load_entries(log, wanted.entries, &mut ledger).await?;
-        let hidden = ledger.entries.values().flat_map(|row| row.about.iter().copied());
-        let ideas = wanted.ideas.into_iter().chain(hidden).collect();
-        self.load_ideas(ideas, &mut ledger).await?;
         self.load_contents(wanted.contents, &mut ledger).await?;
+        // Whose text is hidden, and whose text is seen again.
+        let hidden = ledger.entries.values().flat_map(|row| row.about.iter().copied());
+        let seen = ledger.contents.values().map(|row| row.idea);
+        let ideas = wanted.ideas.into_iter().chain(hidden).chain(seen).collect();
+        self.load_ideas(ideas, &mut ledger).await?;
         self.load_edges(wanted.edges, &mut ledger).await?;
         self.load_reach(wanted.reach, &mut ledger).await?;
         self.load_jobs(wanted.jobs, &mut ledger).await?;

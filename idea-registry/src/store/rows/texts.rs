@@ -165,18 +165,27 @@ impl Tx {
         self.insert("keeping words", SAVE_WORDS, words).await
     }
 
-    /// All that was made of the texts of erased subjects, and the texts themselves.
+    /// What was made of the texts of erased subjects goes, of the entries in front of the erasure.
     pub(super) async fn save_erased(&mut self, touched: &Touched<'_>) -> Result<(), StoreError> {
         for subject in &touched.erased {
             for text in [
                 "DELETE FROM content WHERE sealed = $1",
                 "UPDATE idea SET title = '' WHERE sealed = $1",
-                "DELETE FROM body WHERE subject = $1",
-                "DELETE FROM subject_key WHERE subject = $1",
                 "INSERT INTO erased (subject) VALUES ($1) ON CONFLICT DO NOTHING",
             ] {
-                self.execute(Query::new("erasing a subject's texts", text).text(*subject)).await?;
+                let query = Query::new("forgetting a subject's texts", text);
+                self.execute(query.text(*subject)).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// The texts that were sealed for a subject go, and the key that opens copies of them.
+    pub(crate) async fn erase_texts(&mut self, subject: &str) -> Result<(), StoreError> {
+        for text in
+            ["DELETE FROM body WHERE subject = $1", "DELETE FROM subject_key WHERE subject = $1"]
+        {
+            self.execute(Query::new("erasing a subject's texts", text).text(subject)).await?;
         }
         Ok(())
     }
