@@ -80,7 +80,9 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", "-8192");
+            .pragma("cache_size", "-8192")
+            // What is deleted is overwritten: keys and texts of erased subjects leave no trace in free pages.
+            .pragma("secure_delete", "ON");
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         // On a full or failing disk SQLite itself rolls back, and sqlx goes on counting the transaction: no
         // other could ever begin on that connection.
@@ -156,6 +158,22 @@ impl Database {
                 Self::Postgres { pool, .. } => pool.begin().await.map(Tx::Postgres),
             };
             begun.map_err(failed(doing))
+        })
+    }
+
+    /// What was deleted goes for good: out of SQLite's journal, out of PostgreSQL's dead rows (as far as the role
+    /// owns the tables).
+    pub(crate) fn forget_deleted(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Sqlite { writer, .. } => {
+                    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await.map(drop)
+                }
+                Self::Postgres { pool, .. } => {
+                    sqlx::query("VACUUM FULL subject_key, body").execute(pool).await.map(drop)
+                }
+            };
+            done.map_err(failed("forgetting what was erased"))
         })
     }
 

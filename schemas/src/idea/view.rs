@@ -28,7 +28,7 @@ pub struct IdeaView {
     pub id: IdeaId,
     /// Its index in the log.
     pub index: u64,
-    /// First line of its latest text, cut to 120 characters; empty when erased or hidden.
+    /// First line of its latest text, cut to 120 characters; empty when erased or hidden, and in lists when sealed.
     pub title: String,
     /// Who filed it.
     pub author: AuthorId,
