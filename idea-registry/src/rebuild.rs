@@ -11,7 +11,7 @@ use crate::{
     integrate::rebuild_tiles,
     registry::{self, Place},
     replay,
-    store::{CheckpointRow, Leaf, LogRow, Store, WriterLock},
+    store::{CheckpointRow, Cursor, Leaf, LogRow, Store, WriterLock},
     tiles::TileDir,
 };
 
@@ -132,6 +132,9 @@ async fn add(
     let doing = "adding leaves from tiles";
     let mut tx = store.begin(lock, doing).await?;
     tx.insert_leaves(log, missing).await?;
+    // Should this process die before it has made them, the next start does.
+    let none = Cursor { value: 0, detail: String::new() };
+    tx.set_cursor(replay::PROJECTIONS_CURSOR, &none).await?;
     tx.commit(doing).await?;
     Ok(u64::try_from(missing.len()).unwrap_or(u64::MAX))
 }

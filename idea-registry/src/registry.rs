@@ -22,6 +22,7 @@ use crate::{
     identity::Identity,
     integrate::{self, Head},
     near_index::NearIndex,
+    replay,
     store::{Login, Store, StoreError, WriterLock, lock_directories},
     tiles::TileDir,
     writer,
@@ -94,6 +95,7 @@ pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
     let lock = Arc::new(lock);
     let origin = place.origin.as_deref();
     let identity = Arc::new(Identity::open(&place.data, origin, &store, &lock).await?);
+    replay::ensure(&store, &lock, identity.version).await?;
     let (halt, near) = (Halt::default(), Arc::default());
     let head = Head::new(TileDir::of_log(&place.data, identity.version), halt.clone());
     let integrator = integrate::start(integrate::Options {

@@ -14,8 +14,9 @@ use mesh_schemas::{
 
 use crate::{
     seal::SubjectKey,
-    store::{Body, Keys, Leaf, Store, StoreError, Tx, rows::Texts},
+    store::{Body, Cursor, Keys, Leaf, Store, StoreError, Tx, WriterLock, rows::Texts},
 };
+use tracing::info;
 
 /// Leaves that are taken in at once.
 const CHUNK: u64 = 256;
@@ -102,9 +103,28 @@ pub(crate) async fn leaves(store: &Store, log: u32, from: u64) -> Result<Vec<Par
     parsed.collect()
 }
 
+/// The cursor that says of which log the projections are; 0 when they are of none.
+pub(crate) const PROJECTIONS_CURSOR: &str = "projections";
+
+/// Makes the projections anew if they are of another log: whoever changed the log died before that.
+pub(crate) async fn ensure(store: &Store, lock: &WriterLock, log: u32) -> Result<(), Problem> {
+    let cursor = store.cursor(PROJECTIONS_CURSOR).await?;
+    if cursor.is_some_and(|cursor| cursor.value == u64::from(log)) {
+        return Ok(());
+    }
+    let doing = "making the projections anew";
+    let mut tx = store.begin(lock, doing).await?;
+    let entries = projections(store, &mut tx, log).await?;
+    tx.commit(doing).await?;
+    info!(entries, "Made the projections anew");
+    Ok(())
+}
+
 /// Makes all projections anew, in the given transaction: all or nothing.
 pub(crate) async fn projections(store: &Store, tx: &mut Tx, log: u32) -> Result<u64, Problem> {
     tx.forget_projections().await?;
+    let cursor = Cursor { value: u64::from(log), detail: String::new() };
+    tx.set_cursor(PROJECTIONS_CURSOR, &cursor).await?;
     let mut size = 0;
     loop {
         let leaves = leaves(store, log, size).await?;

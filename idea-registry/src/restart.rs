@@ -52,10 +52,8 @@ pub async fn restart_origin(place: &Place) -> Result<Restarted, Problem> {
     tx.insert_log(&identity.row(), time::now()).await?;
     let entries = carry_over(&store, &mut tx, &identity, &old, head).await?;
     tx.commit(doing).await?;
-    // A process that dies here leaves projections of the old log; it is asked to rebuild when it starts.
-    let mut tx = store.begin(&lock, doing).await?;
-    replay::projections(&store, &mut tx, identity.version).await?;
-    tx.commit(doing).await?;
+    // Should this process die here, the next start makes them.
+    replay::ensure(&store, &lock, identity.version).await?;
     store.close().await;
     let LogRow { origin, key, .. } = identity.row();
     Ok(Restarted { origin, key, old_origin: old.origin, old_size: head.size, entries })

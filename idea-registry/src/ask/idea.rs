@@ -108,10 +108,9 @@ fn hash_of(view: &EntryView) -> Option<Sha256> {
 
 /// The text of the newest entry that is the idea or revises it.
 fn latest_text(idea: IdeaId, entries: &[EntryView]) -> Option<String> {
-    let is_text = |view: &&EntryView| match &view.entry.say {
-        Say::Idea { .. } => IdeaId::from(view.id) == idea,
-        Say::Revision { .. } => true,
-        _ => false,
+    let is_text = |view: &&EntryView| {
+        matches!(view.entry.say, Say::Revision { .. })
+            || matches!(view.entry.say, Say::Idea { .. } if IdeaId::from(view.id) == idea)
     };
     entries.iter().rev().find(is_text)?.text.clone()
 }
@@ -119,13 +118,14 @@ fn latest_text(idea: IdeaId, entries: &[EntryView]) -> Option<String> {
 /// Who held it, from its author on.
 fn owners(entries: &[EntryView]) -> Vec<OwnerView> {
     let owner = |view: &EntryView| {
-        let holder = match &view.entry.say {
-            Say::Idea { .. } | Say::Claim { .. } => Some(view.entry.author),
-            Say::Transfer { to, .. } => Some(*to),
-            Say::Release { .. } => None,
-            _ => return None,
-        };
-        Some(OwnerView { entry: view.id, holder })
+        let author = view.entry.author;
+        let holder = if let Say::Transfer { to, .. } = &view.entry.say { *to } else { author };
+        let links = matches!(
+            view.entry.say,
+            Say::Idea { .. } | Say::Claim { .. } | Say::Transfer { .. } | Say::Release { .. }
+        );
+        let held = !matches!(view.entry.say, Say::Release { .. });
+        links.then_some(OwnerView { entry: view.id, holder: held.then_some(holder) })
     };
     entries.iter().filter_map(owner).collect()
 }

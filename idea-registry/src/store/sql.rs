@@ -78,12 +78,6 @@ impl Query {
         self
     }
 
-    /// The next argument is a text or nothing.
-    pub(crate) fn text_option<T: ToString>(mut self, text: Option<&T>) -> Self {
-        self.args.push(Arg::Text(text.map(ToString::to_string)));
-        self
-    }
-
     /// The next argument is a number.
     pub(crate) fn int(mut self, number: impl Into<Option<i64>>) -> Self {
         self.args.push(Arg::Int(number.into()));

@@ -76,12 +76,12 @@ impl Run {
         }
         let audit = match Audit::begin(tiles, head) {
             Ok(audit) => audit,
-            Err(error) => return self.fault(error),
+            Err(error) => return self.fault(&error),
         };
         for bundle in audit {
             let bundle = match bundle {
                 Ok(bundle) => bundle,
-                Err(error) => return self.fault(error),
+                Err(error) => return self.fault(&error),
             };
             let first = bundle.entries().next().map_or(0, |(index, _)| index);
             let rows = self.store.leaves(self.log, first, u64::from(TILE_WIDTH)).await?;
@@ -98,14 +98,14 @@ impl Run {
         Ok(())
     }
 
-    fn fault(&mut self, error: AuditError<std::io::Error>) -> Result<(), Problem> {
+    fn fault(&mut self, error: &AuditError<std::io::Error>) -> Result<(), Problem> {
         match error {
             AuditError::Found(found) => {
                 self.findings.add(Finding::at(found.index, "tile", found.to_string()));
                 Ok(())
             }
             AuditError::Read { .. } => {
-                Err(Problem::new(mesh_schemas::ErrorCode::Io, mesh_fabric::error::chain(&error)))
+                Err(Problem::new(mesh_schemas::ErrorCode::Io, mesh_fabric::error::chain(error)))
             }
         }
     }

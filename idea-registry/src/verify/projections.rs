@@ -24,21 +24,21 @@ pub(super) struct Projections {
 impl Projections {
     pub(super) fn take_in(&mut self, leaves: &[Parsed], beside: &Beside, findings: &mut Findings) {
         for Parsed { leaf, entry } in leaves {
-            let chain = match &entry.say {
-                Say::Idea { parents, .. } => {
-                    if parents.iter().any(|parent| !self.is_known(*parent, leaves, leaf.index)) {
-                        findings.add(Finding::at(
-                            leaf.index,
-                            "entry",
-                            "a parent is not in the log before it",
-                        ));
-                    }
-                    Some(IdeaId::from(leaf.id))
-                }
-                Say::Claim { idea, .. }
-                | Say::Transfer { idea, .. }
-                | Say::Release { idea, .. } => Some(*idea),
-                _ => None,
+            if let Say::Idea { parents, .. } = &entry.say
+                && parents.iter().any(|parent| !self.is_known(*parent, leaves, leaf.index))
+            {
+                let detail = "a parent is not in the log before it";
+                findings.add(Finding::at(leaf.index, "entry", detail));
+            }
+            let chain = if let Say::Idea { .. } = entry.say {
+                Some(IdeaId::from(leaf.id))
+            } else if let Say::Claim { idea, .. }
+            | Say::Transfer { idea, .. }
+            | Say::Release { idea, .. } = entry.say
+            {
+                Some(idea)
+            } else {
+                None
             };
             if let Some(idea) = chain {
                 self.chains.entry(idea).or_default().push((leaf.index, entry.clone()));

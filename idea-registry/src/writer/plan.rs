@@ -100,9 +100,8 @@ impl Plan {
 
     /// Subjects whose texts go.
     pub(super) fn erased(&self) -> impl Iterator<Item = &str> {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Erased { subject } => Some(subject.as_str()),
-            _ => None,
+        self.changes.iter().filter_map(|change| {
+            if let Change::Erased { subject } = change { Some(subject.as_str()) } else { None }
         })
     }
 
@@ -225,9 +224,9 @@ impl Plan {
 
     /// Links a new text to what it is like, in the registry's name.
     fn propose(&mut self, changes: &[Change], index: &NearIndex) -> Vec<(IdeaId, u16)> {
-        let text = changes.iter().find_map(|change| match change {
-            Change::Text { idea, text: Some(text), .. } => Some((*idea, text.near.as_ref()?)),
-            _ => None,
+        let text = changes.iter().find_map(|change| {
+            let Change::Text { idea, text: Some(text), .. } = change else { return None };
+            Some((*idea, text.near.as_ref()?))
         });
         let Some((idea, near)) = text else { return Vec::new() };
         for (other, signature) in index.candidates(near) {
@@ -279,9 +278,8 @@ fn about(ledger: &Ledger, changes: &[Change], entry: &Entry) -> Option<IdeaId> {
     if let Say::Tombstone { entry, .. } = &entry.say {
         return ledger.entries.get(entry)?.about.first().copied();
     }
-    changes.iter().find_map(|change| match change {
-        Change::Entry { row, .. } => row.about.first().copied(),
-        _ => None,
+    changes.iter().find_map(|change| {
+        if let Change::Entry { row, .. } = change { row.about.first().copied() } else { None }
     })
 }
 

@@ -1,8 +1,7 @@
 //! What the tests of this package share: texts, signed submissions, and registries over both databases.
 
-#![allow(dead_code, reason = "each test file is a program of its own and uses a part")]
+#![allow(dead_code, reason = "each of the two test programs uses a part")]
 #![allow(unreachable_pub, reason = "a module of tests")]
-#![allow(clippy::unwrap_used, reason = "what helps the tests fails as they do")]
 
 use mesh_fabric::{ids, time};
 use mesh_ideas::{
@@ -99,6 +98,13 @@ impl Owner {
         let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
         let options = options.password(place.login.password.as_deref().unwrap());
         Self::Postgres(sqlx::PgPool::connect_with(options).await.unwrap())
+    }
+
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 
     pub async fn try_run(&self, text: &str) -> Result<u64, sqlx::Error> {

@@ -1,0 +1,116 @@
+//! Copies in an object store.
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use futures::future::join_all;
+use mesh_ideas::verify::{Remote, remote};
+use mesh_schemas::idea::{LedgerAnswer, LedgerAsk};
+use mesh_store::{
+    credentials::Credentials,
+    server::{Options, Server},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    kit::{Home, idea, some_text},
+    world::World,
+};
+
+/// Files of a directory, as a static server shows them.
+async fn static_server(dir: &Path) -> String {
+    let dir = dir.to_owned();
+    let serve = move |uri: axum::http::Uri| {
+        let file = dir.join(uri.path().trim_start_matches('/'));
+        std::future::ready(fs::read(file).map_err(|_| axum::http::StatusCode::NOT_FOUND))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(axum::routing::get(serve));
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    drop(tokio::spawn(async move { axum::serve(listener, app).await }));
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_object_store_has_everything_that_was_signed() {
+    let home = Home::sqlite();
+    let dir = home.dir.path().to_owned();
+    let keys =
+        Credentials { access_key: "mesh-test".into(), secret_key: "a secret of the test".into() };
+    let json = serde_json::json!({ "access_key": keys.access_key, "secret_key": keys.secret_key });
+    fs::write(dir.join("keys.json"), json.to_string()).unwrap();
+    let options = Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data: dir.join("objects"),
+        credentials: keys,
+        tls: None,
+        body_wait: Duration::from_secs(5),
+    };
+    let server = Server::bind(options).await.unwrap();
+    let (address, stop) = (server.addr(), CancellationToken::new());
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    let running = tokio::spawn(server.run(stop.clone()));
+    let extra = format!(
+        "[objects]\nendpoint = \"http://{address}\"\nbucket = \"log\"\ncredentials_file = {:?}\n",
+        dir.join("keys.json")
+    );
+    let mut world = World::new(home, &extra).await;
+    world.serve().await;
+    for part in 0..3 {
+        join_all((0..200).map(|_| world.append(idea(part, &some_text())))).await;
+        let size = u64::from(part + 1) * 200;
+        world.until("the copy is whole", |stats| stats.published >= size).await;
+    }
+    let stats = world.until("the copy is whole", |stats| stats.published == stats.entries).await;
+    let LedgerAnswer::Checkpoint(checkpoint) = world.ask(LedgerAsk::Checkpoint {}).await.unwrap()
+    else {
+        panic!()
+    };
+    world.stop();
+
+    // Read through the store's own client: what lies there is a whole log.
+    let client = s3(address);
+    let copy = dir.join("copy");
+    let listed = client.list_objects_v2().bucket("log").prefix("ideas/v1/").send().await.unwrap();
+    for object in listed.contents() {
+        let key = object.key().unwrap();
+        let got = client.get_object().bucket("log").key(key).send().await.unwrap();
+        let path = copy.join(key.strip_prefix("ideas/v1/").unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, got.body.collect().await.unwrap().to_vec()).unwrap();
+    }
+    assert!(
+        !copy.join("tile/entries/000.p").exists(),
+        "partial tiles go when the full one is there"
+    );
+    let url = static_server(&copy).await;
+    let report = remote(&Remote { url: url.clone(), key: checkpoint.key.clone() }).await.unwrap();
+    assert_eq!((report.findings, report.signed), (vec![], stats.entries));
+    let path = copy.join("tile/entries/001");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let report = remote(&Remote { url, key: checkpoint.key }).await.unwrap();
+    assert_eq!(report.findings[0].index, Some(256));
+    stop.cancel();
+    running.await.unwrap().unwrap();
+
+    // Without the store it goes on; with a newer copy than its rows it does not.
+    world.serve().await;
+    world.append(idea(9, &some_text())).await;
+    world.stop();
+}
+
+fn s3(address: SocketAddr) -> aws_sdk_s3::Client {
+    let keys =
+        aws_credential_types::Credentials::from_keys("mesh-test", "a secret of the test", None);
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+        .region(aws_sdk_s3::config::Region::new("us-east-1"))
+        .endpoint_url(format!("http://{address}"))
+        .force_path_style(true)
+        .credentials_provider(keys)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}

@@ -1,0 +1,84 @@
+//! Witnesses.
+
+use std::fs;
+
+use futures::future::join_all;
+use mesh_ideas::{
+    registry::Registry,
+    witness::{LogConfig, Server, WitnessConfig},
+};
+use mesh_schemas::{
+    ErrorCode,
+    idea::{LedgerAnswer, LedgerAsk},
+};
+use mesh_tests::wait_until;
+use mesh_tlog::{TrustedLog, VerifierKey};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    kit::{Home, Owner, idea, some_text},
+    world::{SOON, World},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_cosigns_and_remembers_what_the_log_forgets() {
+    let home = Home::sqlite();
+    let dir = home.dir.path().to_owned();
+    // The first start makes the log's key, which the witness must know.
+    Registry::start(&home.place).await.unwrap().stop().await;
+    let owner = Owner::of(&home.place).await;
+    let log_key = owner.texts("SELECT key FROM log").await.remove(0);
+    owner.close().await;
+    let witness = WitnessConfig {
+        data: dir.join("witness"),
+        name: "witness.test".into(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
+        metrics_listen: None,
+        logs: vec![LogConfig { key: log_key.clone() }],
+    };
+    let server = Server::bind(&witness).await.unwrap();
+    let (address, key, stop) = (server.address, server.verifier.clone(), CancellationToken::new());
+    #[expect(clippy::disallowed_methods, reason = "it is waited for below")]
+    let running = tokio::spawn(server.run(stop.clone()));
+    let extra = format!("[[witnesses]]\nurl = \"http://{address}\"\nkey = \"{key}\"\n");
+    let mut world = World::new(home, &extra).await;
+    let database = world.home.place.data.join("ideas.db");
+    world.serve().await;
+    world.append(idea(1, &some_text())).await;
+    world.until("it is witnessed", |stats| stats.witnessed == Some(1)).await;
+    world.stop();
+    let backup = dir.join("backup.db");
+    fs::copy(&database, &backup).unwrap();
+    world.serve().await;
+    join_all((0..40).map(|_| world.append(idea(2, &some_text())))).await;
+    world.until("it is witnessed", |stats| stats.witnessed == Some(41)).await;
+    let witnesses = [VerifierKey::parse(&key).unwrap()];
+    let log = TrustedLog::from_key(VerifierKey::parse(&log_key).unwrap()).unwrap();
+    wait_until(SOON, "its line is shown", async || {
+        let answer = world.ask(LedgerAsk::Checkpoint {}).await.unwrap();
+        let LedgerAnswer::Checkpoint(checkpoint) = answer else { panic!("{answer:?}") };
+        let signed = log.open(checkpoint.note.as_bytes()).unwrap();
+        signed.head().size == 41 && signed.cosignatures(&witnesses).unwrap().len() == 1
+    })
+    .await;
+    world.stop();
+
+    // Everything of the log is from yesterday, files and database; only the witness knows better.
+    fs::copy(&backup, &database).unwrap();
+    for journal in ["ideas.db-wal", "ideas.db-shm"] {
+        // There is none when nobody else has the file open.
+        let _none = fs::remove_file(world.home.place.data.join(journal));
+    }
+    fs::remove_dir_all(world.home.place.data.join("v1")).unwrap();
+    world.serve().await;
+    let stats = world.stats().await.unwrap();
+    assert!(stats.halted.as_deref().is_some_and(|why| why.contains("witness")), "{stats:?}");
+    let answer = world.ask(LedgerAsk::Append(Box::new(idea(3, &some_text())))).await.unwrap();
+    assert!(
+        matches!(answer, LedgerAnswer::Problem(problem) if problem.code == ErrorCode::LedgerRollback)
+    );
+    world.stop();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}

@@ -1,0 +1,99 @@
+//! A registry's process among its servers.
+
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use async_nats::Client;
+use mesh_schemas::{
+    idea::{Appended, LedgerAnswer, LedgerAsk, LedgerStats, Submission},
+    subject::ledger_ask,
+};
+use mesh_tests::{nats::NatsServer, process::Process, wait_for, wait_until};
+
+use crate::kit::Home;
+
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A registry's process with its servers.
+pub(crate) struct World {
+    pub(crate) nats: NatsServer,
+    pub(crate) home: Home,
+    config: PathBuf,
+    pub(crate) process: Option<Process>,
+    pub(crate) client: Client,
+}
+
+impl World {
+    pub(crate) async fn new(home: Home, extra: &str) -> Self {
+        let nats = NatsServer::start();
+        let dir = home.dir.path();
+        fs::write(dir.join("ideas.creds"), nats.keys().ledger_creds()).unwrap();
+        let config = dir.join("ideas.toml");
+        let mut text =
+            format!("data = {:?}\ndatabase = {:?}\n", home.place.data, home.place.database);
+        if let Some(password) = &home.place.login.password {
+            fs::write(dir.join("password"), password).unwrap();
+            text.push_str(&format!("database_password_file = {:?}\n", dir.join("password")));
+        }
+        text.push_str(extra);
+        text.push_str(&format!(
+            "\n[nats]\nurls = [{:?}]\ncreds_file = {:?}\n",
+            nats.url(),
+            dir.join("ideas.creds")
+        ));
+        fs::write(&config, text).unwrap();
+        let client = nats.service("asker").await;
+        Self { nats, home, config, process: None, client }
+    }
+
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-ideas"));
+        command.args(["serve", "--config"]).arg(&self.config);
+        self.process = Some(Process::start(&mut command, &self.home.dir.path().join("ideas.log")));
+    }
+
+    /// Starts and waits until it answers.
+    pub(crate) async fn serve(&mut self) {
+        self.start();
+        wait_until(SOON, "the registry answers", async || self.stats().await.is_some()).await;
+    }
+
+    pub(crate) async fn ask(&self, ask: LedgerAsk) -> Option<LedgerAnswer> {
+        ask_over(&self.client, &ask).await
+    }
+
+    pub(crate) async fn stats(&self) -> Option<LedgerStats> {
+        match self.ask(LedgerAsk::Stats {}).await? {
+            LedgerAnswer::Stats(stats) => Some(stats),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn append(&self, submission: Submission) -> Appended {
+        match self.ask(LedgerAsk::Append(Box::new(submission))).await {
+            Some(LedgerAnswer::Appended(appended)) => appended,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        look: impl Fn(&LedgerStats) -> bool,
+    ) -> LedgerStats {
+        wait_for(SOON, what, async || self.stats().await.filter(&look)).await
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let status = self.process.take().unwrap().stop(SOON);
+        let log = fs::read_to_string(self.home.dir.path().join("ideas.log")).unwrap();
+        assert!(status.unwrap().success(), "{log}");
+        assert!(!log.contains("ermissions Violation"), "{log}");
+    }
+}
+
+pub(crate) async fn ask_over(client: &Client, ask: &LedgerAsk) -> Option<LedgerAnswer> {
+    let payload = serde_json::to_vec(ask).unwrap();
+    let request = client.request(ledger_ask(mesh_ideas::ask::kind(ask)), payload.into());
+    let answer = tokio::time::timeout(Duration::from_secs(3), request).await.ok()?.ok()?;
+    Some(serde_json::from_slice(&answer.payload).unwrap())
+}

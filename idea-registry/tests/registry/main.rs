@@ -1,0 +1,18 @@
+//! The registry over both databases, within the test's process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "what helps the tests fails as they do"
+)]
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod appending;
+mod asking;
+mod filling;
+mod rebuilding;
+mod restarting;
+mod tampering;

@@ -1,0 +1,97 @@
+//! Going on: after a restart, after a loss, with a new origin.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use mesh_ideas::{registry::Registry, restart::restart_origin};
+use mesh_schemas::{
+    ErrorCode,
+    idea::{LedgerAnswer, LedgerAsk},
+};
+
+use crate::{
+    filling::{append, fill, refused, verified},
+    kit::{Home, answers, idea, some_text, until_signed},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_appended_is_there_after_a_restart_and_verifies() {
+    for home in Home::both().await {
+        let registry = home.start().await;
+        let submission = idea(1, &some_text());
+        let first = append(&registry, &submission).await;
+        fill(&registry).await;
+        let size = registry.shared.writer.size();
+        registry.stop().await;
+
+        let registry = home.start().await;
+        assert_eq!(registry.shared.writer.size(), size);
+        let again = append(&registry, &submission).await;
+        assert_eq!((again.index, again.entry, again.created), (first.index, first.entry, false));
+        assert_eq!(registry.shared.writer.size(), size);
+        registry.stop().await;
+        let report = verified(&home).await;
+        assert_eq!(report.findings, vec![]);
+        assert_eq!(
+            (report.signed, report.checked.entries, report.checked.leaves),
+            (size, size, size)
+        );
+        assert!(report.checked.projections > 20);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_yesterday_halts_the_log_and_a_new_origin_goes_on() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    let early = append(&registry, &idea(1, &some_text())).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    let database = home.place.data.join("ideas.db");
+    let backup = home.dir.path().join("backup.db");
+    fs::copy(&database, &backup).unwrap();
+    let registry = home.start().await;
+    let lost = idea(2, &some_text());
+    append(&registry, &lost).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    fs::copy(&backup, &database).unwrap();
+
+    let registry = home.start().await;
+    assert_eq!(refused(&registry, &lost).await, ErrorCode::LedgerRollback);
+    let LedgerAnswer::Stats(stats) = answers(&registry).answer(LedgerAsk::Stats {}).await else {
+        panic!()
+    };
+    assert!(stats.halted.is_some());
+    registry.stop().await;
+    let note = fs::read_to_string(home.place.data.join("v1/checkpoint")).unwrap();
+    assert_eq!(note.lines().nth(1), Some("2"), "nothing was signed behind it");
+
+    let restarted = restart_origin(&home.place).await.unwrap();
+    assert!(restarted.origin.ends_with("/ideas/v2"), "{restarted:?}");
+    assert_eq!((restarted.old_size, restarted.entries), (2, 2));
+    let registry = home.start().await;
+    // It is sent again from the spool of who said it.
+    assert!(append(&registry, &lost).await.created);
+    let LedgerAnswer::Exists { exists } =
+        answers(&registry).answer(LedgerAsk::Exists { idea: early.idea.unwrap() }).await
+    else {
+        panic!()
+    };
+    assert!(exists);
+    registry.stop().await;
+    let report = verified(&home).await;
+    assert_eq!((report.findings, report.signed), (vec![], 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_is_never_made_anew_for_a_log_with_leaves() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    append(&registry, &idea(1, &some_text())).await;
+    registry.stop().await;
+    let file = home.place.data.join("identity.json");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(Registry::start(&home.place).await.unwrap_err().code, ErrorCode::Config);
+    assert!(!file.exists());
+}

@@ -1,0 +1,98 @@
+//! Whoever changes the log is refused or found.
+
+use std::{fs, path::Path};
+
+use crate::{
+    filling::{append, fill, verified},
+    kit::{Home, Owner, idea, some_text},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_databases_owner_is_refused_and_past_the_guard_found() {
+    for home in Home::both().await {
+        let registry = home.start().await;
+        fill(&registry).await;
+        registry.stop().await;
+        let owner = Owner::of(&home.place).await;
+        let forged = "UPDATE leaf SET data = replace(data, 'idea', 'idee') WHERE idx = 7";
+        for refused in [
+            forged,
+            "DELETE FROM leaf WHERE idx = 7",
+            "UPDATE checkpoint SET size = 1",
+            "DELETE FROM log",
+            "INSERT INTO leaf (log, idx, id, hash, data) SELECT 1, 99999, 'x', 'y', 'z'",
+            "INSERT INTO leaf (log, idx, id, hash, data) SELECT log, idx, id, hash, data FROM leaf WHERE idx = 7",
+        ] {
+            assert!(owner.try_run(refused).await.is_err(), "{refused}");
+        }
+        if matches!(owner, Owner::Postgres(_)) {
+            assert!(owner.try_run("TRUNCATE leaf").await.is_err());
+        } else {
+            let replace = "INSERT OR REPLACE INTO leaf SELECT log, idx, id, hash, '{}' FROM leaf WHERE idx = 7";
+            assert!(owner.try_run(replace).await.is_err());
+        }
+        assert_eq!(verified(&home).await.findings, vec![]);
+        owner.unguard("leaf").await;
+        assert_eq!(owner.run(forged).await, 1);
+        let report = verified(&home).await;
+        assert!(!report.ok);
+        assert_eq!(
+            (report.findings[0].index, report.findings[0].what),
+            (Some(7), "leaf"),
+            "{report:?}"
+        );
+    }
+}
+
+/// Flips a bit in the middle of a file.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_is_found_where_it_is() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    for _ in 0..300 {
+        append(&registry, &idea(1, &some_text())).await;
+    }
+    registry.stop().await;
+    let v1 = home.place.data.join("v1");
+    for (file, least) in [
+        ("tile/0/000", 128),
+        ("tile/entries/000", 100),
+        ("tile/0/001.p/44", 256),
+        ("tile/1/000.p/1", 0),
+    ] {
+        let path = v1.join(file);
+        flip(&path);
+        let report = verified(&home).await;
+        let first = &report.findings[0];
+        assert_eq!(first.what, "tile", "{file}: {report:?}");
+        assert!(first.detail.contains(file) && first.index.unwrap() >= least, "{file}: {first:?}");
+        flip(&path);
+    }
+    assert!(verified(&home).await.ok);
+    flip(&v1.join("checkpoint"));
+    assert_eq!(verified(&home).await.findings[0].what, "checkpoint");
+    flip(&v1.join("checkpoint"));
+
+    let owner = Owner::of(&home.place).await;
+    owner.run("UPDATE body SET text = text || '!' WHERE hash = (SELECT hash FROM body ORDER BY rowid LIMIT 1 OFFSET 41)").await;
+    let report = verified(&home).await;
+    assert_eq!(
+        (report.findings[0].index, report.findings[0].what),
+        (Some(41), "body"),
+        "{report:?}"
+    );
+    owner
+        .run("UPDATE body SET text = substr(text, 1, length(text) - 1) WHERE text LIKE '%!'")
+        .await;
+    assert!(verified(&home).await.ok);
+    owner.run("UPDATE idea SET title = 'other' WHERE idx = 5").await;
+    let report = verified(&home).await;
+    assert_eq!((report.findings[0].index, report.findings[0].what), (Some(5), "projection"));
+}
