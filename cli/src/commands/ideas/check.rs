@@ -1,11 +1,11 @@
 //! Checking the ledger without trusting whoever keeps it.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
 
 use mesh_ideas_core::audit::Auditor;
 use mesh_schemas::{
     ErrorCode, Problem,
-    idea::{BodyRef, EntryId, LedgerProof},
+    idea::{BodyRef, EntryId, LedgerProof, LedgerStats},
 };
 use mesh_tlog::{Audit, AuditError, Hash, ProofFile, TrustedLog, UnverifiedCheckpoint, leaf_hash};
 use serde::Serialize;
@@ -18,6 +18,10 @@ use crate::{
     ideas::{Log, Sender, log_key},
     output, progress,
 };
+
+/// How often and how long a head is waited for that says why a text is gone: heads follow within 10 s.
+const SIGNED_EVERY: Duration = Duration::from_secs(1);
+const SIGNED_TRIES: u32 = 20;
 
 /// Write a file that proves, to anybody and offline, that an entry is in the log.
 #[derive(Debug, clap::Args)]
@@ -138,6 +142,19 @@ fn checked(bytes: &[u8], key: &str) -> Result<(u64, u64, String), Problem> {
 
 pub(super) async fn verify(global: &Global, args: &VerifyArgs) -> Outcome {
     let client = context::client(global)?;
+    let mut tries = 0;
+    loop {
+        match verify_once(global, args, &client).await {
+            Err(problem) if problem.code == ErrorCode::Busy && tries < SIGNED_TRIES => {
+                tries += 1;
+                tokio::time::sleep(SIGNED_EVERY).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn verify_once(global: &Global, args: &VerifyArgs, client: &Client) -> Outcome {
     let log = Log::open(client.clone()).await?;
     if args.afresh {
         log.forget_files();
@@ -157,7 +174,7 @@ pub(super) async fn verify(global: &Global, args: &VerifyArgs) -> Outcome {
         bar.set_position(auditor.size());
     }
     bar.finish_and_clear();
-    let texts = if args.no_texts { (0, 0) } else { texts(&client, &auditor).await? };
+    let texts = if args.no_texts { (0, 0) } else { texts(client, &auditor).await? };
     report(global, &log, &auditor, texts);
     Ok(ExitCode::SUCCESS)
 }
@@ -199,6 +216,12 @@ async fn texts(client: &Client, auditor: &Auditor) -> Result<(u64, u64), Problem
             Err(problem) if problem.code == ErrorCode::NotFound && auditor.may_lack(index) => {
                 withheld += 1;
             }
+            // The entry that says so may not be signed yet.
+            Err(problem)
+                if problem.code == ErrorCode::NotFound && grows(client, auditor).await? =>
+            {
+                return Err(Problem::new(ErrorCode::Busy, "the log's head is behind its entries"));
+            }
             Err(problem) if problem.code == ErrorCode::NotFound => {
                 let detail = format!("the text {} is not there", body.hash);
                 return Err(at(index, Problem::new(ErrorCode::Integrity, detail)));
@@ -208,6 +231,12 @@ async fn texts(client: &Client, auditor: &Auditor) -> Result<(u64, u64), Problem
     }
     bar.finish_and_clear();
     Ok((sound, withheld))
+}
+
+/// The log has more entries than its head has signed.
+async fn grows(client: &Client, auditor: &Auditor) -> Result<bool, Problem> {
+    let stats: LedgerStats = client.get("/ledger").await?;
+    Ok(stats.entries > auditor.size())
 }
 
 /// The hash of a sealed text is over a salt that the registry alone has: there only the length is checked.
