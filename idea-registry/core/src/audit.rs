@@ -1,7 +1,7 @@
 //! The rules of entries as an auditor sees them, who has the log and nothing else: each leaf is canonical and
 //! signed, names only what came before it, stands once, and every chain of holders leads back to its author.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -14,8 +14,8 @@ use crate::{check::check_entry, entry::entry_id, entry::parse_leaf, ledger::Hold
 #[derive(Debug, Default)]
 pub struct Auditor {
     size: u64,
-    entries: HashMap<EntryId, u64>,
-    holders: HashMap<IdeaId, Holder>,
+    entries: BTreeMap<EntryId, u64>,
+    holders: BTreeMap<IdeaId, Holder>,
     bodies: BTreeMap<u64, BodyRef>,
     hidden: BTreeSet<u64>,
     erased: BTreeSet<String>,
