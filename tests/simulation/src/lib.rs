@@ -15,6 +15,7 @@ mod client;
 mod clock;
 mod db;
 mod env;
+pub mod ideas;
 mod machine;
 mod objects;
 mod observer;
