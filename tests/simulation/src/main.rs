@@ -33,7 +33,7 @@ struct Args {
     #[arg(long)]
     seeds: Option<u64>,
     /// Plant a bug; a wrong name is answered with all of them.
-    #[arg(long)]
+    #[arg(long, value_parser = bug_name)]
     bug: Option<String>,
     /// Set a figure of the seed's options: NAME=VALUE.
     #[arg(long, value_parser = figure)]
@@ -166,6 +166,11 @@ fn write_stats(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
 
 fn write_counts(out: &mut impl Write, counts: &[(String, u64)]) -> io::Result<()> {
     counts.iter().try_for_each(|(name, count)| writeln!(out, "{count:>12} {name}"))
+}
+
+fn bug_name(text: &str) -> Result<String, String> {
+    let known = ideas::Bug::named(text).map(drop).or_else(|_| Bug::named(text).map(drop));
+    known.map(|()| text.to_owned())
 }
 
 fn figure(text: &str) -> Result<(String, u64), String> {

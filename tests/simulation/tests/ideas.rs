@@ -104,7 +104,7 @@ fn another_seed_gives_another_trace_of_the_ledger() {
 fn options_name_the_command_that_replays_them() {
     let mut options = Options::of(7, Some(Bug::StoreBelieved));
     assert!(options.set("drop", 999) && !options.set("nothing", 1));
-    let expected = "mesh-sim --world ideas --seed 7 --bug store-believed --set drop=999";
+    let expected = "./run sim --world ideas --seed 7 --bug store-believed --set drop=999";
     assert_eq!(options.replay(), expected);
     assert!(Bug::named("nothing").is_err());
 }

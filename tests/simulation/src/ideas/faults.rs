@@ -14,6 +14,7 @@ use super::{
     env::{Event, Step},
     keys::{VERSIONS_MAX, row},
     people::State,
+    planted::Bug,
     stats::Kind,
     world::World,
 };
@@ -196,6 +197,11 @@ pub(super) fn calm_down(world: &mut World) {
         if instance.run.is_some() && world.db.session != Some((index, instance.life)) {
             world.crash(index);
         }
+    }
+    if world.env.has(Bug::FenceDropped) {
+        // Nothing has told the one what the other wrote: both are to read it anew.
+        world.db.restart(&mut world.env);
+        (0..world.instances.len()).for_each(|index| world.crash(index));
     }
     world.env.after(500, Event::Check);
 }

@@ -10,6 +10,8 @@ use super::{disk::Name, env::Event, outside::Objects, stats::Kind, world::World}
 #[derive(Debug, Default)]
 pub(super) struct Follower {
     remembered: BTreeMap<u32, Remembered>,
+    /// The note that was seen last.
+    last: Vec<u8>,
 }
 
 impl World {
@@ -25,7 +27,8 @@ impl World {
             true => self.objects.peek(at).map(Vec::as_slice),
             false => disk.read(at),
         };
-        let Some(note) = note else { return };
+        let Some(note) = note.filter(|note| *note != self.followers[follower].last) else { return };
+        self.followers[follower].last = note.to_vec();
         let seen = match self.keys.trusted(version).open(note) {
             Ok(seen) => seen,
             Err(error) => return self.env.broken("A2", format!("a checkpoint is no one: {error}")),

@@ -199,7 +199,8 @@ impl World {
         if let Some(head) = cosigned {
             self.judge(index, head);
         }
-        if self.env.strikes(200) {
+        // No key guards projections: only the fence does.
+        if !self.env.has(Bug::FenceDropped) && self.env.strikes(200) {
             self.rebuild_projections(index, version);
         }
         for step in [Step::Write, Step::Read, Step::Integrate, Step::Copy, Step::Witness] {

@@ -85,7 +85,7 @@ options! {
 impl Options {
     /// The command that runs this world again.
     pub fn replay(&self) -> String {
-        let mut command = format!("mesh-sim --world ideas --seed {}", self.seed);
+        let mut command = format!("./run sim --world ideas --seed {}", self.seed);
         if let Some(bug) = self.bug {
             command.push_str(&format!(" --bug {}", bug.name()));
         }
