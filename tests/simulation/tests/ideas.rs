@@ -8,7 +8,7 @@ use std::time::Instant;
 use mesh_sim::ideas::{Bug, Options, run_caught, run_seeds};
 
 /// Seeds that each run goes through; `MESH_SIM_SEEDS` may raise it.
-const SEEDS_MIN: u64 = 5_000;
+const SEEDS_MIN: u64 = 2_000;
 
 fn seeds() -> u64 {
     let asked = std::env::var("MESH_SIM_SEEDS").ok().and_then(|text| text.parse().ok());
