@@ -1,4 +1,5 @@
 //! Ideas, end to end: from the command line through API and broker into the log, and back, while parts are away.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 
 mod ideas_kit;
 

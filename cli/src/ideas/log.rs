@@ -170,13 +170,11 @@ async fn accepted(
     remembered: &Remembered,
     seen: SignedCheckpoint,
 ) -> Result<SignedCheckpoint, Problem> {
-    let verdict = match judged(client, dir, remembered, seen.clone()).await? {
-        // A wrong proof for a sound log is no fork: it is asked for once more.
-        Verdict::Fork(evidence) if !evidence.is_conclusive() => {
-            judged(client, dir, remembered, seen).await?
-        }
-        verdict => verdict,
-    };
+    let mut verdict = judged(client, dir, remembered, seen.clone()).await?;
+    // A wrong proof for a sound log is no fork: it is asked for once more.
+    if matches!(&verdict, Verdict::Fork(evidence) if !evidence.is_conclusive()) {
+        verdict = judged(client, dir, remembered, seen).await?;
+    }
     match verdict {
         Verdict::Accept(accepted) => Ok(accepted.checkpoint().clone()),
         Verdict::Rollback(evidence) => Err(refused(dir, ErrorCode::LedgerRollback, &evidence)),

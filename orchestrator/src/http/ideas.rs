@@ -138,10 +138,11 @@ async fn list(
     let ListQuery { status, holder, author, tag, relation, cursor, limit } = query;
     let limit = Some(page::rows(limit)?);
     let query = IdeaQuery { status, holder, author, tag, relation, cursor, limit };
-    match api.app.ledger.ask(&LedgerAsk::List(query)).await? {
-        LedgerAnswer::Ideas { items, next } => Ok(Json(Page { items, next })),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Ideas { items, next } = api.app.ledger.ask(&LedgerAsk::List(query)).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(Page { items, next }))
 }
 
 fn doc_search(op: TransformOperation<'_>) -> TransformOperation<'_> {
@@ -154,10 +155,11 @@ async fn search(
     body::JsonBody(query): body::JsonBody<SearchQuery>,
 ) -> ApiResult<Json<Page<IdeaView>>> {
     check_limit(query.limit)?;
-    match api.app.ledger.ask(&LedgerAsk::Search(query)).await? {
-        LedgerAnswer::Ideas { items, next } => Ok(Json(Page { items, next })),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Ideas { items, next } = api.app.ledger.ask(&LedgerAsk::Search(query)).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(Page { items, next }))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -179,10 +181,12 @@ async fn ranking(
     InQuery(RankingQuery { status, limit }): InQuery<RankingQuery>,
 ) -> ApiResult<Json<Vec<RankedIdea>>> {
     check_limit(limit)?;
-    match api.app.ledger.ask(&LedgerAsk::Rank(RankQuery { status, limit })).await? {
-        LedgerAnswer::Ranking { items } => Ok(Json(items)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Ranking { items } =
+        api.app.ledger.ask(&LedgerAsk::Rank(RankQuery { status, limit })).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(items))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -211,10 +215,12 @@ async fn graph(
         return Err(Problem::invalid("depth", detail).into());
     }
     let direction = direction.unwrap_or(Direction::Both);
-    match api.app.ledger.ask(&LedgerAsk::Graph { idea, depth, direction }).await? {
-        LedgerAnswer::Graph(graph) => Ok(Json(graph)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Graph(graph) =
+        api.app.ledger.ask(&LedgerAsk::Graph { idea, depth, direction }).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(graph))
 }
 
 /// `/ideas/{idea}`
@@ -237,10 +243,10 @@ async fn show(
 }
 
 async fn find(api: &Api, idea: String) -> ApiResult<IdeaDetail> {
-    match api.app.ledger.ask(&LedgerAsk::Show { idea }).await? {
-        LedgerAnswer::Idea(idea) => Ok(*idea),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Idea(idea) = api.app.ledger.ask(&LedgerAsk::Show { idea }).await? else {
+        return Err(strange().into());
+    };
+    Ok(*idea)
 }
 
 fn doc_work(op: TransformOperation<'_>) -> TransformOperation<'_> {
@@ -292,10 +298,10 @@ async fn of_job(
 }
 
 async fn told(api: &Api, job: JobId) -> ApiResult<Vec<IdeaJob>> {
-    match api.app.ledger.ask(&LedgerAsk::Ideas { job }).await? {
-        LedgerAnswer::Jobs { items } => Ok(items),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Jobs { items } = api.app.ledger.ask(&LedgerAsk::Ideas { job }).await? else {
+        return Err(strange().into());
+    };
+    Ok(items)
 }
 
 fn check_limit(limit: Option<u32>) -> Result<(), Problem> {

@@ -52,10 +52,10 @@ fn doc_stats(op: TransformOperation<'_>) -> TransformOperation<'_> {
 }
 
 async fn stats(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<LedgerStats>> {
-    match api.app.ledger.ask(&LedgerAsk::Stats {}).await? {
-        LedgerAnswer::Stats(stats) => Ok(Json(stats)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Stats(stats) = api.app.ledger.ask(&LedgerAsk::Stats {}).await? else {
+        return Err(strange().into());
+    };
+    Ok(Json(stats))
 }
 
 fn doc_checkpoint(op: TransformOperation<'_>) -> TransformOperation<'_> {
@@ -67,10 +67,12 @@ async fn checkpoint(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<L
 }
 
 async fn head(api: &Api) -> ApiResult<LedgerCheckpoint> {
-    match api.app.ledger.ask(&LedgerAsk::Checkpoint {}).await? {
-        LedgerAnswer::Checkpoint(checkpoint) => Ok(checkpoint),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Checkpoint(checkpoint) =
+        api.app.ledger.ask(&LedgerAsk::Checkpoint {}).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(checkpoint)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -91,10 +93,12 @@ async fn proof(
     State(api): State<Api>,
     InQuery(ProofQuery { entry, old_size }): InQuery<ProofQuery>,
 ) -> ApiResult<Json<LedgerProof>> {
-    match api.app.ledger.ask(&LedgerAsk::Prove { entry, old_size }).await? {
-        LedgerAnswer::Proof(proof) => Ok(Json(proof)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Proof(proof) =
+        api.app.ledger.ask(&LedgerAsk::Prove { entry, old_size }).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(proof))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -117,10 +121,12 @@ async fn entries(
     InQuery(EntriesQuery { from, count }): InQuery<EntriesQuery>,
 ) -> ApiResult<Json<Vec<LogEntry>>> {
     let count = count.unwrap_or(ENTRIES_MAX).clamp(1, ENTRIES_MAX);
-    match api.app.ledger.ask(&LedgerAsk::Entries { from, count }).await? {
-        LedgerAnswer::Entries { items } => Ok(Json(items)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Entries { items } =
+        api.app.ledger.ask(&LedgerAsk::Entries { from, count }).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(items))
 }
 
 /// `/ledger/texts/{hash}`
@@ -139,13 +145,11 @@ async fn text(
     State(api): State<Api>,
     InPath(TextPath { hash }): InPath<TextPath>,
 ) -> ApiResult<Text> {
-    match api.app.ledger.ask(&LedgerAsk::Body { hash }).await? {
-        // Never as HTML, whatever it looks like.
-        LedgerAnswer::Body { text } => {
-            Ok(Text { media_type: "text/plain; charset=utf-8", body: text })
-        }
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Body { text } = api.app.ledger.ask(&LedgerAsk::Body { hash }).await? else {
+        return Err(strange().into());
+    };
+    // Never as HTML, whatever it looks like.
+    Ok(Text { media_type: "text/plain; charset=utf-8", body: text })
 }
 
 /// Whose texts are to be erased.
@@ -170,10 +174,12 @@ async fn erase(
 ) -> ApiResult<Json<Appended>> {
     mesh_schemas::text::check_name("subject", &subject)?;
     caller.audit("erase", &subject);
-    match api.app.ledger.ask(&LedgerAsk::Erase { subject }).await? {
-        LedgerAnswer::Appended(appended) => Ok(Json(appended)),
-        _ => Err(strange().into()),
-    }
+    let LedgerAnswer::Appended(appended) =
+        api.app.ledger.ask(&LedgerAsk::Erase { subject }).await?
+    else {
+        return Err(strange().into());
+    };
+    Ok(Json(appended))
 }
 
 async fn file(

@@ -34,10 +34,7 @@ impl Ledger {
             Problem::new(ErrorCode::Internal, "the registry's answer cannot be understood")
                 .hint("is it of another version?")
         })?;
-        match answer {
-            LedgerAnswer::Problem(problem) => Err(problem),
-            answer => Ok(answer),
-        }
+        if let LedgerAnswer::Problem(problem) = answer { Err(problem) } else { Ok(answer) }
     }
 
     /// Appends, or, while the registry is away, lets the submission wait on the stream IDEA: then the answer

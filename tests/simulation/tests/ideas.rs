@@ -1,4 +1,4 @@
-//! The world of the ledger as a test: five thousand seeds hold and meet everything that can be met, each
+//! The world of the ledger as a test: thousands of seeds hold and meet everything that can be met, each
 //! planted bug is found, and a seed is a seed.
 #![expect(clippy::panic, reason = "a test may panic, also in what it calls")]
 #![expect(clippy::print_stdout, reason = "the counts are for people to read")]

@@ -201,10 +201,8 @@ pub(super) async fn export(global: &Global, args: &ExportArgs) -> Outcome {
 }
 
 fn exported_as(idea: IdeaDetail) -> Exported {
-    let source = idea.entries.first().and_then(|first| match &first.entry.say {
-        Say::Idea { source, .. } => source.clone(),
-        _ => None,
-    });
+    let first = idea.entries.first().map(|first| &first.entry.say);
+    let source = if let Some(Say::Idea { source, .. }) = first { source.clone() } else { None };
     let IdeaView { id, title, status, tags, .. } = idea.view;
     Exported { id, title, text: idea.text.unwrap_or_default(), status, tags, source }
 }

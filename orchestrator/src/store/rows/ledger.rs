@@ -55,11 +55,10 @@ struct Looked {
 impl Row {
     fn news(self) -> Result<IdeaNews, StoreError> {
         let kind: EventKind = value::parse("event.kind", &self.kind)?;
-        let state = match kind {
-            EventKind::JobFinished => {
-                value::parse("event.detail", self.detail.as_deref().unwrap_or(""))?
-            }
-            _ => JobState::Queued,
+        let state = if kind == EventKind::JobFinished {
+            value::parse("event.detail", self.detail.as_deref().unwrap_or(""))?
+        } else {
+            JobState::Queued
         };
         Ok(IdeaNews {
             seq: value::number("event.seq", self.seq)?,
