@@ -46,13 +46,13 @@ impl App {
         let (copies, behind) = (TaskTracker::new(), Behind::default());
         let asking = asking(&prepared, witnesses, &behind);
         let copying = copying(config, &prepared)?;
-        compare(&prepared, &asking, copying.as_ref()).await?;
+        compare(&prepared, &asking, copying.as_ref()).await;
 
         let registry = prepared.run();
         for witness in asking {
             copies.spawn(witness.run(stop_copies.clone()));
         }
-        if let Some((_, service)) = copying {
+        if let Some(service) = copying {
             copies.spawn(service.run(stop_copies.clone()));
         }
         copies.close();
@@ -100,21 +100,18 @@ pub fn place(config: &Config) -> Result<Place, Problem> {
     })
 }
 
-type Copying = Option<(Objects, publish::Service)>;
-
-fn copying(config: &Config, prepared: &Prepared) -> Result<Copying, Problem> {
+fn copying(config: &Config, prepared: &Prepared) -> Result<Option<publish::Service>, Problem> {
     let Some(objects) = &config.objects else { return Ok(None) };
     let shared = &prepared.shared;
     let version = shared.identity.version;
-    let objects = Objects::open(objects, version)?;
-    let service = publish::Service::new(publish::Options {
-        objects: objects.clone(),
+    Ok(Some(publish::Service::new(publish::Options {
+        objects: Objects::open(objects, version)?,
         store: shared.store.clone(),
         lock: shared.lock.clone(),
         head: shared.head.clone(),
+        log: shared.identity.trusted()?,
         version,
-    });
-    Ok(Some((objects, service)))
+    })))
 }
 
 fn asking(
@@ -140,16 +137,15 @@ fn asking(
 async fn compare(
     prepared: &Prepared,
     witnesses: &[witnesses::Service],
-    copying: Option<&(Objects, publish::Service)>,
-) -> Result<(), Problem> {
-    let (ours, shared) = (prepared.last(), &prepared.shared);
-    if let Some((objects, _)) = copying {
-        publish::compare(objects, &shared.identity.trusted()?, &shared.head, ours).await;
+    copying: Option<&publish::Service>,
+) {
+    let ours = prepared.last();
+    if let Some(copying) = copying {
+        copying.compare(ours).await;
     }
     for witness in witnesses {
         witness.compare(ours).await;
     }
-    Ok(())
 }
 
 async fn serve_metrics(config: &Config, stop: &CancellationToken) -> Result<(), Problem> {

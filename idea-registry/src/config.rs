@@ -223,3 +223,44 @@ fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Problem> {
 pub(crate) fn wrong(key: &str, detail: &str) -> Problem {
     Problem::new(ErrorCode::Config, detail).at(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, Problem> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ideas.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file))
+    }
+
+    const NATS: &str = "[nats]\nurls = [\"nats://127.0.0.1:4222\"]\ncreds_file = \"c\"\n";
+
+    #[test]
+    fn a_directory_and_a_broker_are_enough() {
+        let config = parse(&format!("data = \"/d\"\n{NATS}")).unwrap();
+        assert_eq!(config.database(), "sqlite:///d/ideas.db");
+        assert!(config.objects.is_none() && config.witnesses.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_its_key() {
+        let witness = "[[witnesses]]\nurl = \"http://h\"\nkey = \"x\"\n";
+        for (key, text) in [
+            ("database", format!("data = \"d\"\ndatabase = \"postgres://u:hunter2@h/d\"\n{NATS}")),
+            ("database", format!("data = \"d\"\ndatabase = \"mysql://h/d\"\n{NATS}")),
+            ("origin", format!("data = \"d\"\norigin = \"a b\"\n{NATS}")),
+            ("origin", format!("data = \"d\"\norigin = \"\"\n{NATS}")),
+            ("metrics_listen", format!("data = \"d\"\nmetrics_listen = \"0.0.0.0:1\"\n{NATS}")),
+            ("nats.urls", "data = \"d\"\n[nats]\nurls = []\ncreds_file = \"c\"\n".into()),
+            ("witnesses.key", format!("data = \"d\"\n{NATS}{witness}")),
+            ("weights", format!("data = \"d\"\n{NATS}[weights]\nimpact = 1000.0\n")),
+            ("dada", format!("data = \"d\"\ndada = 1\n{NATS}")),
+        ] {
+            let problem = parse(&text).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(key), "{problem}");
+            assert!(!problem.detail.contains("hunter2"), "{problem}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use mesh_schemas::ErrorCode;
+use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{ProveError, Prover, SignedCheckpoint, TreeHead, VerifierKey};
 use tokio::sync::watch;
 
@@ -43,6 +43,11 @@ impl Head {
     /// Tells of each new one, and of new lines of witnesses.
     pub(crate) fn watch(&self) -> watch::Receiver<Option<Arc<SignedCheckpoint>>> {
         self.sender.subscribe()
+    }
+
+    /// Nothing more is signed and copied once the log is halted.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        self.halt.check()
     }
 
     pub(crate) const fn tiles(&self) -> &TileDir {

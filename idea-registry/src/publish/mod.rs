@@ -8,5 +8,5 @@ mod client;
 mod service;
 mod store;
 
-pub(crate) use service::{Options, Service, compare, cursor_name};
+pub(crate) use service::{Options, Service, cursor_name};
 pub(crate) use store::Objects;

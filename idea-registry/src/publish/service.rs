@@ -1,11 +1,20 @@
 //! The task that copies.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mesh_fabric::backoff::Policy;
 use mesh_schemas::{ErrorCode, Problem};
-use mesh_tlog::{CHECKPOINT_PATH, Level, ReadTiles as _, SignedCheckpoint, TILE_WIDTH, Tile};
+use mesh_tlog::{
+    CHECKPOINT_PATH, Level, ReadTiles as _, SignedCheckpoint, TILE_WIDTH, Tile, TreeHead,
+    TrustedLog,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -27,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) store: Store,
     pub(crate) lock: Arc<WriterLock>,
     pub(crate) head: Head,
+    /// As a verifier of the copy sees it.
+    pub(crate) log: TrustedLog,
     /// The cursor is of this log.
     pub(crate) version: u32,
 }
@@ -35,6 +46,8 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct Service {
     options: Options,
+    /// The copy was looked at: until then nothing is copied over it.
+    compared: AtomicBool,
 }
 
 /// The name of the cursor that says up to which size the store has everything.
@@ -44,7 +57,29 @@ pub(crate) fn cursor_name(version: u32) -> String {
 
 impl Service {
     pub(crate) const fn new(options: Options) -> Self {
-        Self { options }
+        Self { options, compared: AtomicBool::new(false) }
+    }
+
+    /// Compares the copy with the log: one that is newer was made before the log lost entries. A store that does
+    /// not answer tells nothing, and is looked at before the first copy.
+    pub(crate) async fn compare(&self, ours: TreeHead) {
+        if let Err(problem) = self.look(ours).await {
+            warn!("Starting without a look at the copy: {}", problem.detail);
+        }
+    }
+
+    async fn look(&self, ours: TreeHead) -> Result<(), Problem> {
+        let Options { objects, head, log, .. } = &self.options;
+        if let Some(bytes) = objects.get(CHECKPOINT_PATH).await? {
+            match log.open(&bytes) {
+                Ok(seen) => {
+                    head.judge(&Seen { head: seen.head(), place: "in the object store" }, ours);
+                }
+                Err(error) => warn!("The checkpoint in the object store is written anew: {error}"),
+            }
+        }
+        self.compared.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Copies until `shutdown`.
@@ -81,7 +116,11 @@ impl Service {
 
     /// Copies what is new since the cursor.
     async fn copy(&self, checkpoint: &SignedCheckpoint) -> Result<(), Problem> {
-        let Options { objects, store, version, .. } = &self.options;
+        let Options { objects, store, version, head, .. } = &self.options;
+        if !self.compared.load(Ordering::Relaxed) {
+            self.look(checkpoint.head()).await?;
+        }
+        head.check()?;
         let name = cursor_name(*version);
         let (new, note) = (checkpoint.head().size, checkpoint.to_string());
         let cursor = store.cursor(&name).await?;
@@ -125,26 +164,6 @@ impl Service {
         tx.set_cursor(name, &cursor).await?;
         metrics::gauge!("mesh_ideas_published_entries").set(crate::metrics::float(cursor.value));
         Ok(tx.commit(doing).await?)
-    }
-}
-
-/// Compares the copy with the log: a copy that is newer was made before the log lost entries. A store that
-/// does not answer tells nothing.
-pub(crate) async fn compare(
-    objects: &Objects,
-    log: &mesh_tlog::TrustedLog,
-    head: &Head,
-    ours: mesh_tlog::TreeHead,
-) {
-    match objects.get(CHECKPOINT_PATH).await {
-        Ok(Some(bytes)) => match log.open(&bytes) {
-            Ok(seen) => {
-                head.judge(&Seen { head: seen.head(), place: "in the object store" }, ours);
-            }
-            Err(error) => warn!("The checkpoint in the object store is written anew: {error}"),
-        },
-        Ok(None) => {}
-        Err(problem) => warn!("Starting without a look at the copy: {}", problem.detail),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The task that writes.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
 
 use mesh_schemas::{ErrorCode, Problem};
 use tokio::sync::{mpsc, watch};
@@ -87,9 +90,11 @@ impl Service {
             answer_all(requests, &problem);
             return Ok(());
         }
-        let size = *self.size.borrow();
+        let (size, begun) = (*self.size.borrow(), Instant::now());
         match self.context.commit(size, &requests).await {
             Ok(committed) => {
+                metrics::histogram!("mesh_ideas_commit_seconds")
+                    .record(begun.elapsed().as_secs_f64());
                 self.size.send_replace(committed.size);
                 metrics::counter!("mesh_ideas_entries_total")
                     .increment(committed.size.saturating_sub(size));
@@ -147,7 +152,7 @@ async fn load_near(store: &Store, near: &RwLock<NearIndex>) -> Result<(), Proble
         let Some(last) = rows.last() else { break };
         from = last.0 + 1;
         for (_, idea, stored) in &rows {
-            index.insert(*idea, &stored.as_ref().ok_or_else(unreadable)?.clone());
+            index.insert(*idea, stored.as_ref().ok_or_else(unreadable)?);
         }
     }
     *near.write().unwrap_or_else(PoisonError::into_inner) = index;

@@ -56,6 +56,11 @@ async fn the_object_store_has_everything_that_was_signed() {
     );
     let mut world = World::new(home, &extra).await;
     world.serve().await;
+    world.append(idea(9, &some_text())).await;
+    world.stop();
+    let backup = dir.join("backup.db");
+    fs::copy(world.home.place.data.join("ideas.db"), &backup).unwrap();
+    world.serve().await;
     for part in 0..3 {
         join_all((0..200).map(|_| world.append(idea(part, &some_text())))).await;
         let size = u64::from(part + 1) * 200;
@@ -92,12 +97,20 @@ async fn the_object_store_has_everything_that_was_signed() {
     fs::write(path, bytes).unwrap();
     let report = remote(&Remote { url, key: checkpoint.key }).await.unwrap();
     assert_eq!(report.findings[0].index, Some(256));
+
+    // The database and the files are from yesterday; the copy is not.
+    fs::copy(&backup, world.home.place.data.join("ideas.db")).unwrap();
+    fs::remove_dir_all(world.home.place.data.join("v1")).unwrap();
+    world.serve().await;
+    let stats = world.stats().await.unwrap();
+    assert!(stats.halted.as_deref().is_some_and(|why| why.contains("object store")), "{stats:?}");
+    world.stop();
+
+    // A store that is away tells nothing, and holds nobody up.
     stop.cancel();
     running.await.unwrap().unwrap();
-
-    // Without the store it goes on; with a newer copy than its rows it does not.
     world.serve().await;
-    world.append(idea(9, &some_text())).await;
+    assert!(world.append(idea(9, &some_text())).await.created);
     world.stop();
 }
 

@@ -10,6 +10,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod commanding;
 mod copying;
 mod killing;
 mod talking;

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     filling::{append, fill, verified},
-    kit::{Home, Owner, idea, some_text},
+    kit::{Home, Owner, idea, some_text, until_signed},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,4 +95,36 @@ async fn a_flipped_byte_is_found_where_it_is() {
     owner.run("UPDATE idea SET title = 'other' WHERE idx = 5").await;
     let report = verified(&home).await;
     assert_eq!((report.findings[0].index, report.findings[0].what), (Some(5), "projection"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_the_right_cannot_change_the_log_and_the_registry_needs_no_more() {
+    let mut home = Home::postgres().await;
+    // The tables must have an owner of their own.
+    let registry = home.start().await;
+    registry.stop().await;
+    let owner = Owner::of(&home.place).await;
+    owner.run("CREATE ROLE ideas_writer NOLOGIN").await;
+    home.place.login.role = Some("ideas_writer".into());
+    let registry = home.start().await;
+    fill(&registry).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    for table in ["leaf", "checkpoint", "log"] {
+        owner.unguard(table).await;
+    }
+    let Owner::Postgres(pool) = &owner else { panic!("another database") };
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("SET ROLE ideas_writer").execute(&mut *connection).await.unwrap();
+    for text in [
+        "UPDATE leaf SET data = ''",
+        "DELETE FROM leaf",
+        "TRUNCATE leaf",
+        "DELETE FROM checkpoint",
+        "DELETE FROM log",
+    ] {
+        let error = sqlx::query(text).execute(&mut *connection).await.unwrap_err();
+        assert!(error.to_string().contains("permission denied"), "{text}: {error}");
+    }
+    assert_eq!(verified(&home).await.findings, vec![]);
 }
