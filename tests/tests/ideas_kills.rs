@@ -1,6 +1,6 @@
 //! The registry killed with -9 at random instants while eight writers file ideas: nothing acknowledged is lost,
 //! nothing is given two places, and every head that was ever signed is a beginning of the last one.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must end")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must end")]
 
 use std::{
     collections::BTreeMap,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use async_nats::{Client, Request};
 use mesh_fabric::nats::{Connect, Credential};
 use mesh_ideas_core::{SigningKey, Unsigned, body_hash, entry_id, parse_leaf, sign};
@@ -34,35 +34,30 @@ impl Asker {
     }
 
     pub(super) async fn append(&self, ask: &LedgerAsk) -> anyhow::Result<()> {
-        match self.ask(ask).await? {
-            LedgerAnswer::Appended(appended) if appended.index.is_some() => Ok(()),
-            other => bail!("the registry answered {other:?}"),
-        }
+        let answer = self.ask(ask).await?;
+        let LedgerAnswer::Appended(appended) = answer else { bail!("answered {answer:?}") };
+        ensure!(appended.index.is_some(), "the entry waits");
+        Ok(())
     }
 
     pub(super) async fn stats(&self) -> anyhow::Result<LedgerStats> {
-        match self.ask(&LedgerAsk::Stats {}).await? {
-            LedgerAnswer::Stats(stats) => Ok(stats),
-            other => bail!("the registry answered {other:?}"),
-        }
+        let answer = self.ask(&LedgerAsk::Stats {}).await?;
+        let LedgerAnswer::Stats(stats) = answer else { bail!("answered {answer:?}") };
+        Ok(stats)
     }
 
     pub(super) async fn entry_at(&self, index: u64) -> anyhow::Result<EntryId> {
-        match self.ask(&LedgerAsk::Entries { from: index, count: 1 }).await? {
-            LedgerAnswer::Entries { items } => {
-                let entry = items.first().context("no such entry")?;
-                let entry = parse_leaf(entry.data.as_bytes());
-                Ok(entry_id(&entry.map_err(|problem| anyhow::anyhow!("{problem}"))?))
-            }
-            other => bail!("the registry answered {other:?}"),
-        }
+        let answer = self.ask(&LedgerAsk::Entries { from: index, count: 1 }).await?;
+        let LedgerAnswer::Entries { items } = answer else { bail!("answered {answer:?}") };
+        let entry = parse_leaf(items.first().context("no such entry")?.data.as_bytes());
+        Ok(entry_id(&entry.map_err(|problem| anyhow::anyhow!("{problem}"))?))
     }
 
     pub(super) async fn prove(&self, entry: EntryId) -> anyhow::Result<()> {
-        match self.ask(&LedgerAsk::Prove { entry: Some(entry), old_size: None }).await? {
-            LedgerAnswer::Proof(proof) if proof.entry.is_some() => Ok(()),
-            other => bail!("the registry answered {other:?}"),
-        }
+        let answer = self.ask(&LedgerAsk::Prove { entry: Some(entry), old_size: None }).await?;
+        let LedgerAnswer::Proof(proof) = answer else { bail!("answered {answer:?}") };
+        ensure!(proof.entry.is_some(), "a proof of nothing");
+        Ok(())
     }
 
     async fn ask(&self, ask: &LedgerAsk) -> anyhow::Result<LedgerAnswer> {
