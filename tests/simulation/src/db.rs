@@ -6,13 +6,12 @@
 //! were given up in the network, which come whenever they come; reading waits for nobody, so it may see
 //! the state before a transaction that its writer has given up.
 
+mod rows;
+
 use std::collections::BTreeMap;
 
-use mesh_core::{Change, Existing, JobRecord, NodeRecord, Snapshot, TaskRecord};
-use mesh_schemas::{
-    AttemptKey, EndClass, JobId, JournalId, NodeId, TaskState, attempt::JobState,
-    manifest::ManifestSummary,
-};
+use mesh_core::{Change, JobRecord, NodeRecord, TaskRecord};
+use mesh_schemas::{AttemptKey, EndClass, JobId, JournalId, NodeId, manifest::ManifestSummary};
 
 use crate::{
     env::{Env, Event, Link},
@@ -24,7 +23,7 @@ use crate::{
 /// How long a writer waits for the answer before it counts as lost, in milliseconds.
 const COMMIT_WAIT_MAX: u64 = 30_000;
 /// A leader that was not heard for so long may be replaced, in milliseconds.
-const LEAD_MS: u64 = 5_000;
+pub(crate) const LEAD_MS: u64 = 5_000;
 
 /// An attempt's row.
 #[derive(Debug, Clone)]
@@ -100,6 +99,11 @@ impl Db {
     /// Nobody leads, or whoever does is silent.
     pub(crate) const fn wants_leader(&self, now: u64) -> bool {
         self.leader == 0 || now >= self.renewed_at + LEAD_MS
+    }
+
+    /// The leader's epoch, and the number of its load.
+    pub(crate) const fn lead(&self) -> (u64, u64) {
+        (self.leader, self.loads)
     }
 
     /// The leader says that it is there; false when it leads no more.
@@ -205,6 +209,10 @@ impl Db {
                     env.stats.count(Kind::OldLoadRefused);
                     return (Outcome::NotLeader, None);
                 }
+                if !self.admits(&changes) {
+                    env.stats.count(Kind::CommitFailed);
+                    return (Outcome::Unavailable, None);
+                }
                 self.commit(env, &changes);
                 (Outcome::Done(leader), Some(changes))
             }
@@ -232,87 +240,6 @@ impl Db {
         env.mix(u64::try_from(changes.len()).unwrap_or(0));
         changes.iter().for_each(|change| self.apply(change));
         env.observer.committed(changes, &mut env.stats);
-    }
-
-    pub(crate) fn apply(&mut self, change: &Change) {
-        match change {
-            Change::JobAccepted(job) => {
-                self.jobs.insert(job.id, (**job).clone());
-            }
-            Change::JobProgress { job, progress } => {
-                if let Some(job) = self.jobs.get_mut(job) {
-                    job.progress = progress.clone();
-                }
-            }
-            Change::Task(task) => {
-                self.tasks.insert((task.job, task.task), (**task).clone());
-            }
-            Change::AttemptLeased { attempt, node, .. } => {
-                let row = AttemptRow { node: *node, ended: None, manifest: None };
-                self.attempts.insert(*attempt, row);
-            }
-            Change::AttemptManifest { attempt, manifest } => {
-                if let Some(row) = self.attempts.get_mut(attempt) {
-                    row.manifest = Some((**manifest).clone());
-                }
-            }
-            Change::AttemptEnded(end) => {
-                if let Some(row) = self.attempts.get_mut(&end.attempt) {
-                    row.ended = Some(end.class);
-                    let kept = end.manifest.clone().or_else(|| row.manifest.take());
-                    row.manifest = Some(kept.unwrap_or_else(ManifestSummary::empty));
-                }
-            }
-            Change::AttemptReopened { attempt } => {
-                if let Some(row) = self.attempts.get_mut(attempt) {
-                    row.ended = None;
-                }
-            }
-            Change::Node(node) => {
-                self.nodes.insert(node.id, (**node).clone());
-            }
-            Change::NodeJournal { node, journal, seq } => {
-                self.journals.insert((*node, *journal), *seq);
-            }
-            Change::AttemptStarted { .. } | Change::Event(_) => {}
-        }
-    }
-
-    // ---- reading ----
-
-    /// All that is live.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let live = |job: &&JobRecord| !job.progress.state.is_terminal();
-        Snapshot {
-            jobs: self.jobs.values().filter(live).cloned().collect(),
-            tasks: self.tasks.values().filter(|t| !t.state.is_terminal()).cloned().collect(),
-            nodes: self.nodes.values().cloned().collect(),
-            journals: self.journals.iter().map(|((node, id), seq)| (*node, *id, *seq)).collect(),
-        }
-    }
-
-    /// The job under an idempotency key.
-    pub(crate) fn by_key(&self, key: &str) -> Option<Existing> {
-        let job = self.jobs.values().find(|j| j.spec.idempotency_key.as_deref() == Some(key))?;
-        Some(Existing {
-            job: job.id,
-            spec_hash: job.spec_hash,
-            tasks: job.progress.counts.total,
-            trace: job.trace,
-        })
-    }
-
-    /// Ended tasks of a job that may be tried again.
-    pub(crate) fn retryable(&self, job: JobId) -> Vec<TaskRecord> {
-        let rows = self.tasks.range((job, 0)..=(job, u32::MAX)).map(|(_, task)| task);
-        rows.filter(|task| task.state.is_terminal() && task.state != TaskState::Succeeded)
-            .cloned()
-            .collect()
-    }
-
-    pub(crate) fn job_states(&self, jobs: &[JobId]) -> Vec<(JobId, JobState)> {
-        let known = jobs.iter().filter_map(|id| self.jobs.get(id));
-        known.map(|job| (job.id, job.progress.state)).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod db;
 mod env;
 pub mod ideas;
 mod machine;
+pub mod models;
 mod objects;
 mod observer;
 mod options;

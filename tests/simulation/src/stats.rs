@@ -40,6 +40,8 @@ kinds! {
     PartitionOneWay,
     /// An orchestrator was cut off from the broker.
     OrchestratorCut,
+    /// A message over a cut way came when it was whole again.
+    HeldOverCut,
     // ---- the database ----
     /// Rounds committed.
     Committed,
@@ -120,6 +122,8 @@ kinds! {
     PutUnknown,
     /// The store said that it had what it had not.
     PutLied,
+    /// An upload that had been given up was stored after all.
+    PutLate,
     /// An object was there already.
     PutAgain,
     /// The store took seconds.

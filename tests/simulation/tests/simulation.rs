@@ -34,10 +34,18 @@ fn no_seed_breaks_a_promise_and_everything_comes_to_pass() {
 
 /// A planted bug is found within the seeds of a run, as a broken promise.
 fn assert_found(bug: Bug) {
-    let batch = run_seeds(0, SEEDS_MIN, Some(bug));
-    let (seed, broken) = batch.failed.unwrap_or_else(|| panic!("{bug:?} was not found"));
-    println!("{bug:?}: seed {seed}, {} seeds run: {broken}", batch.seeds);
-    assert!(broken.starts_with(['I', 'A']), "{bug:?} is to break a promise: {broken}");
+    let mut from = 0;
+    while from < SEEDS_MIN {
+        let batch = run_seeds(from, SEEDS_MIN - from, Some(bug));
+        let (seed, broken) = batch.failed.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        println!("{bug:?}: seed {seed}, {} seeds run: {broken}", batch.seeds);
+        if broken.starts_with(['I', 'A']) {
+            return;
+        }
+        // A core's own invariant was quicker; the observer is to find it by itself.
+        from = seed + 1;
+    }
+    panic!("{bug:?} is to break a promise");
 }
 
 macro_rules! planted {
