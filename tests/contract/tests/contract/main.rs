@@ -11,3 +11,9 @@ mod database;
 mod journal;
 mod objects;
 mod within;
+
+/// Here, so that it begins first: SeaweedFS needs twenty seconds to come back when it was killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_store_of_others_keeps_the_laws() {
+    objects::seaweedfs_keeps_the_laws().await;
+}

@@ -99,8 +99,8 @@ async fn the_embedded_store_keeps_the_laws_where_it_may_overwrite() {
     hold(&mut s3::S3::embedded(false).await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn seaweedfs_keeps_the_laws() {
+/// A test of the root.
+pub(crate) async fn seaweedfs_keeps_the_laws() {
     let mut store = s3::S3::seaweedfs(true).await;
     hold(&mut store).await;
     store.another_length_leaves_nothing().await;
