@@ -24,6 +24,7 @@ const ALONE: usize = 500;
 
 #[tokio::main]
 async fn main() {
+    mesh_fabric::telemetry::init("appends");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut place = Place::in_directory(Path::new(&arguments[0]));
     if let [_, url, file] = arguments.as_slice() {

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    sql::{Dialects, Query, from_rows, parse},
+    sql::{Dialects, Query, among, from_rows, parse},
 };
 use crate::seal::SubjectKey;
 
@@ -44,10 +44,13 @@ const INSERT: Dialects = from_rows!(
         r.value->>'sealed', r.value->>'subject'",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
-const LOAD: Dialects =
-    from_rows!("SELECT b.hash, b.text, b.sealed, b.subject", "JOIN body b ON b.hash = r.value->>0");
+const LOAD: Dialects = among!(
+    "SELECT b.hash, b.text, b.sealed, b.subject FROM body b WHERE b.hash",
+    "r.value->>0",
+    ""
+);
 const LOAD_KEYS: Dialects =
-    from_rows!("SELECT k.subject, k.key", "JOIN subject_key k ON k.subject = r.value->>0");
+    among!("SELECT k.subject, k.key FROM subject_key k WHERE k.subject", "r.value->>0", "");
 
 /// Keys by subject.
 pub(crate) type Keys = BTreeMap<String, SubjectKey>;
@@ -85,7 +88,7 @@ impl Tx {
         if bodies.is_empty() {
             return Ok(());
         }
-        self.execute(Query::over("keeping texts", INSERT, bodies)?).await.map(drop)
+        self.later(Query::over("keeping texts", INSERT, bodies)?).await
     }
 
     /// As [`Store::subject_keys`].

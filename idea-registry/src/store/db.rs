@@ -4,7 +4,7 @@ use std::{path::Path, str::FromStr as _, time::Duration};
 
 use futures::future::BoxFuture;
 use sqlx::{
-    Connection as _, PgPool, Postgres, Sqlite, SqlitePool,
+    Connection as _, PgPool, SqlitePool,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -13,6 +13,7 @@ use sqlx::{
 use super::{
     StoreError,
     sql::{Dialects, Query, Record, bound, failed},
+    tx::{Begun, Tx},
 };
 
 /// Most connections that read at a time.
@@ -53,18 +54,11 @@ pub(crate) enum Database {
     Postgres { pool: PgPool, options: Box<PgConnectOptions> },
 }
 
-/// A transaction that writes; dropped, it is rolled back.
-#[derive(Debug)]
-pub(crate) enum Tx {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
-}
-
-fn sqlite(texts: &Dialects) -> &'static str {
+pub(super) const fn sqlite(texts: &Dialects) -> &'static str {
     texts.sqlite
 }
 
-fn postgres(texts: &Dialects) -> &'static str {
+pub(super) const fn postgres(texts: &Dialects) -> &'static str {
     texts.postgres
 }
 
@@ -153,11 +147,11 @@ impl Database {
             let begun = match self {
                 // Taking the lock at once never ends in SQLITE_BUSY half way.
                 Self::Sqlite { writer, .. } => {
-                    writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+                    writer.begin_with("BEGIN IMMEDIATE").await.map(Begun::Sqlite)
                 }
-                Self::Postgres { pool, .. } => pool.begin().await.map(Tx::Postgres),
+                Self::Postgres { pool, .. } => pool.begin().await.map(Begun::Postgres),
             };
-            begun.map_err(failed(doing))
+            begun.map(Tx::new).map_err(failed(doing))
         })
     }
 
@@ -186,51 +180,6 @@ impl Database {
             }
             Self::Postgres { pool, .. } => pool.close().await,
         }
-    }
-}
-
-impl Tx {
-    /// Runs a statement; the number of rows that it touched.
-    pub(crate) fn execute(&mut self, mut query: Query) -> Pending<'_, u64> {
-        Box::pin(async move {
-            let done = match self {
-                Self::Sqlite(tx) => {
-                    let statement = bound!(sqlx::query(query.sql(sqlite)), query);
-                    statement.execute(&mut **tx).await.map(|done| done.rows_affected())
-                }
-                Self::Postgres(tx) => {
-                    let statement = bound!(sqlx::query(query.sql(postgres)), query);
-                    statement.execute(&mut **tx).await.map(|done| done.rows_affected())
-                }
-            };
-            done.map_err(failed(query.doing))
-        })
-    }
-
-    /// Runs a statement for its rows.
-    pub(crate) fn fetch<T: Record>(&mut self, mut query: Query) -> Pending<'_, Vec<T>> {
-        Box::pin(async move {
-            let rows = match self {
-                Self::Sqlite(tx) => {
-                    bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(&mut **tx).await
-                }
-                Self::Postgres(tx) => {
-                    bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(&mut **tx).await
-                }
-            };
-            rows.map_err(failed(query.doing))
-        })
-    }
-
-    /// Durable when this returns. After an error the outcome is unknown.
-    pub(crate) fn commit(self, doing: &'static str) -> Pending<'static, ()> {
-        Box::pin(async move {
-            let done = match self {
-                Self::Sqlite(tx) => tx.commit().await,
-                Self::Postgres(tx) => tx.commit().await,
-            };
-            done.map_err(failed(doing))
-        })
     }
 }
 

@@ -122,7 +122,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let rows: Vec<New<'_>> = leaves.iter().map(New::from).collect();
         let query = Query::over("appending leaves", INSERT, &rows)?.int(i64::from(log));
-        self.execute(query).await.map(drop)
+        self.later(query).await
     }
 
     /// Keeps a checkpoint before it is signed.

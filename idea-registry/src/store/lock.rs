@@ -8,11 +8,17 @@ use sqlx::{ConnectOptions as _, FromRow, PgConnection};
 
 use super::{
     Database, Store, StoreError, Tx,
-    sql::{Query, failed, number},
+    sql::{Dialects, Query, failed, number},
 };
 
 /// The advisory lock of a registry's database: `ideas` in ASCII.
 const LOCK: i64 = 0x69_6465_6173;
+
+/// Whoever takes over waits for the end of the transaction that holds the row.
+const FENCE: Dialects = Dialects {
+    sqlite: "SELECT writer FROM meta WHERE writer = $1",
+    postgres: "SELECT writer FROM meta WHERE writer = $1 FOR SHARE",
+};
 
 /// The right to write, until this value is dropped or somebody else takes it.
 #[derive(Debug)]
@@ -71,10 +77,8 @@ impl Store {
         doing: &'static str,
     ) -> Result<Tx, StoreError> {
         let mut tx = self.db.write(doing).await?;
-        // Touching the row makes whoever takes over wait for the end of this transaction.
-        let fence = "UPDATE meta SET writer = writer WHERE writer = $1";
-        let mine = tx.execute(Query::new(doing, fence).int(lock.epoch)).await?;
-        if mine == 1 { Ok(tx) } else { Err(StoreError::NotWriter) }
+        let mine: Vec<Epoch> = tx.fetch(Query::either(doing, FENCE).int(lock.epoch)).await?;
+        if mine.is_empty() { Err(StoreError::NotWriter) } else { Ok(tx) }
     }
 }
 

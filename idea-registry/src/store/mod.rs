@@ -16,6 +16,7 @@ pub(crate) mod read;
 mod role;
 pub(crate) mod rows;
 pub(crate) mod sql;
+mod tx;
 
 pub use body::Body;
 pub use cosignature::Cosigned;
@@ -25,9 +26,10 @@ pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 
 pub(crate) use body::Keys;
-pub(crate) use db::{Database, Tx};
+pub(crate) use db::Database;
 pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;
+pub(crate) use tx::Tx;
 
 use mesh_fabric::error::chain;
 use mesh_schemas::{ErrorCode, Problem};

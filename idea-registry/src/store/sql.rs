@@ -18,7 +18,8 @@ pub(crate) struct Dialects {
 }
 
 /// A statement over the rows `r` of the JSON array in `$1`; `r.value->>'x'` is a text or, in SQLite, a
-/// number, and `CAST(… AS BIGINT)` makes it a number in both.
+/// number, and `CAST(… AS BIGINT)` makes it a number in both. Rows of tables are found with `IN`: of a join
+/// SQLite may read the table first, and all of it.
 macro_rules! from_rows {
     ($head:expr, $tail:expr) => {
         $crate::store::sql::Dialects {
@@ -28,6 +29,24 @@ macro_rules! from_rows {
     };
 }
 pub(crate) use from_rows;
+
+/// A statement that looks for the values of the JSON array in `$1`, each in an array of its own, with an index. As
+/// an array PostgreSQL looks each of them up; as a join it may read the whole table.
+macro_rules! among {
+    ($head:expr, $value:expr, $tail:expr) => {
+        $crate::store::sql::Dialects {
+            sqlite: concat!($head, " IN (SELECT ", $value, " FROM jsonb_each($1) AS r) ", $tail),
+            postgres: concat!(
+                $head,
+                " = ANY(ARRAY(SELECT ",
+                $value,
+                " FROM jsonb_array_elements($1::jsonb) AS r(value))) ",
+                $tail
+            ),
+        }
+    };
+}
+pub(crate) use among;
 
 /// One argument of a statement.
 #[derive(Debug, Clone)]
@@ -89,6 +108,42 @@ impl Query {
         self.int(int(number))
     }
 
+    /// SQLite runs the statements of one text one after the other.
+    pub(super) fn in_turn(queries: Vec<Self>) -> Option<Self> {
+        Self::put_together(queries, |texts| texts.sqlite, |texts| texts.join("; "))
+    }
+
+    /// PostgreSQL runs the parts of one statement, which do not see each other's rows.
+    pub(super) fn as_parts(queries: Vec<Self>) -> Option<Self> {
+        let with = |texts: Vec<String>| {
+            let parts: Vec<String> = texts
+                .iter()
+                .enumerate()
+                .map(|(number, text)| format!("part{number} AS ({text})"))
+                .collect();
+            format!("WITH {} SELECT 1", parts.join(", "))
+        };
+        Self::put_together(queries, |texts| texts.postgres, with)
+    }
+
+    fn put_together(
+        queries: Vec<Self>,
+        choose: fn(&Dialects) -> &'static str,
+        join: impl FnOnce(Vec<String>) -> String,
+    ) -> Option<Self> {
+        let doing = queries.first()?.doing;
+        let (mut texts, mut args) = (Vec::new(), Vec::new());
+        for query in queries {
+            let text = match &query.text {
+                Text::Common(text) => text.as_ref(),
+                Text::Dialects(dialects) => choose(dialects),
+            };
+            texts.push(numbered_from(text, args.len()));
+            args.extend(query.args);
+        }
+        Some(Self { doing, text: Text::Common(join(texts).into()), args })
+    }
+
     /// The text in the wanted dialect; all texts are put together from literals of this crate.
     pub(super) fn sql(&mut self, choose: fn(&Dialects) -> &'static str) -> SqlStr {
         match &mut self.text {
@@ -97,6 +152,19 @@ impl Query {
             Text::Common(Cow::Owned(text)) => AssertSqlSafe(std::mem::take(text)).into_sql_str(),
         }
     }
+}
+
+/// The text with each argument's number so much larger. A dollar stands in front of nothing else.
+fn numbered_from(text: &str, first: usize) -> String {
+    let mut parts = text.split('$');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let number = number.parse::<usize>().unwrap_or_default() + first;
+        out.push_str(&format!("${number}{rest}"));
+    }
+    out
 }
 
 /// A row that both drivers can read.
@@ -149,4 +217,23 @@ pub(crate) fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T,
 
 fn unreadable(column: &str, text: &str) -> StoreError {
     StoreError::Unreadable { what: format!("a {column} {}", mesh_schemas::text::shown(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_are_put_together_keep_their_arguments() {
+        let one = || Query::new("a", "INSERT INTO a SELECT $1, $2, $1").text("x").int(7);
+        let two = || Query::new("b", "INSERT INTO b SELECT $1").text("y");
+        let mut turn = Query::in_turn(vec![one(), two()]).unwrap();
+        let text = "INSERT INTO a SELECT $1, $2, $1; INSERT INTO b SELECT $3";
+        assert_eq!(turn.sql(|texts| texts.sqlite).as_str(), text);
+        assert_eq!(turn.args.len(), 3);
+        let mut parts = Query::as_parts(vec![two(), one()]).unwrap();
+        let text = "WITH part0 AS (INSERT INTO b SELECT $1), \
+            part1 AS (INSERT INTO a SELECT $2, $3, $2) SELECT 1";
+        assert_eq!(parts.sql(|texts| texts.postgres).as_str(), text);
+    }
 }

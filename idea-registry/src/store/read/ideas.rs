@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use crate::store::{
     Store, StoreError,
     rows::IdeaRecord,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, number, parse},
 };
 
 const COLUMNS: &str = "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.tags, i.source, \
@@ -15,11 +15,13 @@ const COLUMNS: &str = "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.ta
     (SELECT CAST(COALESCE(SUM(o.vote), 0) AS BIGINT) FROM opinion o WHERE o.idea = i.id) AS votes";
 
 /// The columns of a view over the rows of a JSON array of ids.
-const OF_IDS: Dialects = from_rows!(
+const OF_IDS: Dialects = among!(
     "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.tags, i.source, i.text_entry, i.sealed, \
         i.title, i.holder, i.head, i.status, i.seen_again, \
-        (SELECT CAST(COALESCE(SUM(o.vote), 0) AS BIGINT) FROM opinion o WHERE o.idea = i.id) AS votes",
-    "JOIN idea i ON i.id = r.value->>0 ORDER BY i.idx"
+        (SELECT CAST(COALESCE(SUM(o.vote), 0) AS BIGINT) FROM opinion o WHERE o.idea = i.id) AS votes \
+     FROM idea i WHERE i.id",
+    "r.value->>0",
+    "ORDER BY i.idx"
 );
 const WITH_WORDS: Dialects = Dialects {
     sqlite: "SELECT i.id FROM words w JOIN idea i ON i.idx = w.rowid \

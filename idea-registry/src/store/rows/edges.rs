@@ -22,8 +22,9 @@ pub(crate) struct Row {
 }
 
 const LOAD: Dialects = from_rows!(
-    "SELECT e.relation, e.source, e.target, e.proposed, e.likeness",
-    "JOIN edge e ON e.source = r.value->>0 AND e.relation = r.value->>1 AND e.target = r.value->>2"
+    "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e \
+     WHERE (e.source, e.relation, e.target) IN (SELECT r.value->>0, r.value->>1, r.value->>2",
+    ")"
 );
 /// The edges of one relation (`$2`) from each idea that confirmed ones lead to.
 const LOAD_REACH: Dialects = Dialects {

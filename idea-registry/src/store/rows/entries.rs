@@ -13,7 +13,7 @@ use super::Touched;
 use crate::store::{
     StoreError, Tx,
     db::Pending,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, from_rows, number, parse},
 };
 
 #[derive(FromRow)]
@@ -30,16 +30,21 @@ struct Seen {
     idx: i64,
 }
 
-const LOAD: Dialects = from_rows!(
-    "SELECT l.id, l.idx, l.data, h.tombstone",
-    "JOIN leaf l ON l.log = $2 AND l.id = r.value->>0 LEFT JOIN hidden h ON h.entry = l.id"
+const LOAD: Dialects = among!(
+    "SELECT l.id, l.idx, l.data, h.tombstone \
+     FROM leaf l LEFT JOIN hidden h ON h.entry = l.id \
+     WHERE l.log = $2 AND l.id",
+    "r.value->>0",
+    ""
 );
-const LOAD_AT: Dialects = from_rows!(
-    "SELECT l.id, l.idx, l.data, NULL AS tombstone",
-    "JOIN leaf l ON l.log = $2 AND l.idx = CAST(r.value->>0 AS BIGINT)"
+const LOAD_AT: Dialects = among!(
+    "SELECT l.id, l.idx, l.data, NULL AS tombstone FROM leaf l \
+     WHERE l.log = $2 AND l.idx",
+    "CAST(r.value->>0 AS BIGINT)",
+    ""
 );
 const LOAD_SEEN: Dialects =
-    from_rows!("SELECT s.entry, s.idx", "JOIN seen s ON s.entry = r.value->>0");
+    among!("SELECT s.entry, s.idx FROM seen s WHERE s.entry", "r.value->>0", "");
 const SAVE_SEEN: Dialects = from_rows!(
     "INSERT INTO seen (entry, idx) SELECT r.value->>0, CAST(r.value->>1 AS BIGINT)",
     "WHERE true ON CONFLICT DO NOTHING"
@@ -110,8 +115,8 @@ impl Tx {
         self.insert("keeping what entries are about", SAVE_ABOUT, touched.about.iter()).await
     }
 
-    /// Runs a statement over rows, unless there are none.
-    pub(super) fn insert<R: serde::Serialize>(
+    /// Runs a statement over rows before any that is gathered later, unless there are none.
+    pub(super) fn delete<R: serde::Serialize>(
         &mut self,
         doing: &'static str,
         text: Dialects,
@@ -122,6 +127,23 @@ impl Tx {
         Box::pin(async move {
             match query {
                 Some(query) => self.execute(query?).await.map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Has a statement run over rows, unless there are none.
+    pub(super) fn insert<R: serde::Serialize>(
+        &mut self,
+        doing: &'static str,
+        text: Dialects,
+        rows: impl Iterator<Item = R>,
+    ) -> Pending<'_, ()> {
+        let rows: Vec<R> = rows.collect();
+        let query = if rows.is_empty() { None } else { Some(Query::over(doing, text, &rows)) };
+        Box::pin(async move {
+            match query {
+                Some(query) => self.later(query?).await,
                 None => Ok(()),
             }
         })

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use super::Touched;
 use crate::store::{
     StoreError, Tx,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, from_rows, number, parse},
 };
 
 #[derive(FromRow)]
@@ -30,10 +30,12 @@ pub(crate) struct Row {
     seen_again: i64,
 }
 
-const LOAD: Dialects = from_rows!(
+const LOAD: Dialects = among!(
     "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.tags, i.source, i.text_entry, i.sealed, \
-        i.title, i.holder, i.head, i.status, i.seen_again",
-    "JOIN idea i ON i.id = r.value->>0"
+        i.title, i.holder, i.head, i.status, i.seen_again \
+     FROM idea i WHERE i.id",
+    "r.value->>0",
+    ""
 );
 const SAVE: Dialects = from_rows!(
     "INSERT INTO idea (id, idx, author, author_name, time, tags, source, text_entry, sealed, title, \

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use super::Touched;
 use crate::store::{
     StoreError, Tx,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, from_rows, number, parse},
 };
 
 #[derive(FromRow)]
@@ -22,9 +22,11 @@ pub(crate) struct Row {
     idx: i64,
 }
 
-const LOAD: Dialects = from_rows!(
-    "SELECT j.idea, j.job, j.name, j.state, j.entry, j.idx",
-    "JOIN job j ON j.idea = r.value->>0"
+const LOAD: Dialects = among!(
+    "SELECT j.idea, j.job, j.name, j.state, j.entry, j.idx FROM job j \
+     WHERE j.idea",
+    "r.value->>0",
+    ""
 );
 const SAVE: Dialects = from_rows!(
     "INSERT INTO job (idea, job, name, state, entry, idx) SELECT r.value->>0, r.value->>1, \

@@ -14,7 +14,7 @@ use sqlx::FromRow;
 use super::{Texts, Touched};
 use crate::store::{
     Store, StoreError, Tx,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, from_rows, number, parse},
 };
 
 #[derive(FromRow)]
@@ -25,22 +25,23 @@ struct Content {
     sealed: Option<String>,
 }
 
-const LOAD: Dialects = from_rows!(
-    "SELECT c.hash, c.entry, c.idea, c.sealed",
-    "JOIN content c ON c.hash = r.value->>0"
+const LOAD: Dialects = among!(
+    "SELECT c.hash, c.entry, c.idea, c.sealed FROM content c WHERE c.hash",
+    "r.value->>0",
+    ""
 );
 const SAVE: Dialects = from_rows!(
     "INSERT INTO content (hash, entry, idea, sealed) \
      SELECT r.value->>0, r.value->>1, r.value->>2, r.value->>3",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
-const FORGET: Dialects = from_rows!("DELETE FROM content WHERE entry IN (SELECT r.value->>0", ")");
+const FORGET: Dialects = among!("DELETE FROM content WHERE entry", "r.value->>0", "");
 const HIDE: Dialects = from_rows!(
     "INSERT INTO hidden (entry, tombstone, body) SELECT r.value->>0, r.value->>1, r.value->>2",
     "WHERE true ON CONFLICT DO NOTHING"
 );
 const FORGET_NEAR: Dialects =
-    from_rows!("DELETE FROM near WHERE idx IN (SELECT CAST(r.value->>0 AS BIGINT)", ")");
+    among!("DELETE FROM near WHERE idx", "CAST(r.value->>0 AS BIGINT)", "");
 const SAVE_NEAR: Dialects = from_rows!(
     "INSERT INTO near (idx, idea, data) SELECT CAST(r.value->>0 AS BIGINT), r.value->>1, r.value->>2",
     ""
@@ -123,7 +124,7 @@ impl Tx {
         touched: &Touched<'_>,
     ) -> Result<(), StoreError> {
         let hidden = touched.hidden.keys().map(|entry| [*entry]);
-        self.insert("forgetting contents", FORGET, hidden).await?;
+        self.delete("forgetting contents", FORGET, hidden).await?;
         let rows = touched.contents.iter().filter_map(|hash| {
             let row = ledger.contents.get(hash)?;
             Some((*hash, row.entry, row.idea, &row.sealed))
@@ -148,8 +149,8 @@ impl Tx {
         // What is new in this batch has no rows yet.
         let old = changed.chain(hidden).filter(|row| !touched.new_ideas.contains(&row.id));
         let old: BTreeSet<[u64; 1]> = old.map(|row| [row.index]).collect();
-        self.insert("forgetting signatures", FORGET_NEAR, old.iter()).await?;
-        self.insert("forgetting words", FORGET_WORDS, old.iter()).await?;
+        self.delete("forgetting signatures", FORGET_NEAR, old.iter()).await?;
+        self.delete("forgetting words", FORGET_WORDS, old.iter()).await?;
 
         let shown = |entry: &EntryId| !touched.hidden.contains_key(entry);
         let latest = touched.texts.iter().filter(|(_, (entry, _))| shown(entry));
