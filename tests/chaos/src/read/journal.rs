@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::history::NodeJournal;
 
 /// Who the node is.
-pub(super) const IDENTITY_FILE: &str = "identity.json";
+const IDENTITY_FILE: &str = "identity.json";
 const JOURNAL_FILE: &str = "journal.log";
 
 #[derive(Deserialize)]
@@ -28,6 +28,12 @@ enum Line {
     Recorded { seq: u64 },
     Dropped {},
     Tombstones {},
+}
+
+/// The directory is that of a node that has joined; other parts have identities of other forms.
+pub(super) fn is_node(dir: &Path) -> bool {
+    let identity = std::fs::read(dir.join(IDENTITY_FILE)).unwrap_or_default();
+    serde_json::from_slice::<Identity>(&identity).is_ok()
 }
 
 /// Reads the journal in a node's directory; none when the node never wrote one.

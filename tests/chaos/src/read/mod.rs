@@ -57,7 +57,7 @@ fn node_dirs(data: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for entry in std::fs::read_dir(data).with_context(|| data.display().to_string())? {
         let path = entry?.path();
-        if path.join(journal::IDENTITY_FILE).is_file() {
+        if journal::is_node(&path) {
             dirs.push(path);
         }
     }
