@@ -3,7 +3,7 @@
 
 mod harness;
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::atomic::Ordering};
 
 use harness::{Attempt, Port, Store, attempt, noise, store};
 use mesh_artifacts::{
@@ -127,6 +127,41 @@ async fn a_killed_uploader_goes_on_from_its_state_file_and_no_pack_is_sent_twice
     assert!(log_of(&manifest, StreamName::Stdout, &port, &s3).await == log);
     let reopened = store(&mut job.uploader(), &port, &s3, Stage::Final).await.unwrap();
     assert_eq!(reopened, Some(summary), "the same end is reported again");
+}
+
+#[tokio::test]
+async fn a_version_is_given_once_though_the_store_denies_its_manifest_and_the_agent_is_killed() {
+    let (s3, job) = (Store::start().await, Attempt::new(&["out"]));
+    let port = s3.port(attempt(1));
+    job.write("out", b"1");
+    port.blind.store(true, Ordering::SeqCst);
+    let mut uploader = job.uploader();
+    for _ in 0..2 {
+        store(&mut uploader, &port, &s3, Stage::Running).await.unwrap_err();
+    }
+    // Killed: the next life has what is on the disk.
+    let mut uploader = job.uploader();
+    store(&mut uploader, &port, &s3, Stage::Running).await.unwrap_err();
+    port.blind.store(false, Ordering::SeqCst);
+    let last = store(&mut uploader, &port, &s3, Stage::Final).await.unwrap().unwrap();
+    assert_eq!((last.version, manifest_of(&last, &port, &s3).await.version), (4, 4));
+    let names = port.put_names();
+    let versions = names.iter().filter_map(|name| Some(name.strip_prefix('m')?.split('-').next()));
+    assert_eq!(versions.flatten().collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn no_manifest_is_stored_while_it_cannot_be_written_down_that_its_version_is_taken() {
+    let (s3, job) = (Store::start().await, Attempt::new(&["out"]));
+    let port = s3.port(attempt(1));
+    // An empty file needs no pack, so that the version is the first thing to be written down.
+    job.write("out", b"");
+    let mut options = job.options();
+    options.state_file = job.path("blocked/upload.json");
+    let mut uploader = AttemptUploader::open(options).unwrap();
+    std::fs::write(job.path("blocked"), b"").unwrap();
+    store(&mut uploader, &port, &s3, Stage::Running).await.unwrap_err();
+    assert!(port.put_names().is_empty(), "{:?}", port.put_names());
 }
 
 #[tokio::test]

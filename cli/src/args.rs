@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    artifacts, cancel, completions, doctor, job, jobs, logs, node, nodes, retry, run, submit,
-    token, up, wait, why,
+    artifacts, cancel, completions, doctor, ideas, job, jobs, logs, node, nodes, retry, run,
+    submit, token, up, wait, why,
 };
 
 /// A job mesh over your own machines: builds, tests, training runs and scripts, never lost.
@@ -26,6 +26,7 @@ Examples:
   mesh submit --array 0-999 -- sh -c 'echo $MESH_TASK_INDEX'
   mesh jobs                                 what is going on
   mesh why job_…                            why it waits
+  mesh ideas add 'Warm the caches at night' file an idea; it is never lost
 
 Several orchestrators of one cluster: MESH_SERVER=https://a:7700,https://b:7700
 
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Jobs(jobs::Args),
     #[command(subcommand)]
     Job(job::Command),
+    #[command(subcommand)]
+    Ideas(ideas::Command),
     Logs(logs::Args),
     #[command(subcommand)]
     Artifacts(artifacts::Command),
@@ -119,6 +122,7 @@ impl Command {
             Self::Submit(args) => args.ships(),
             Self::Jobs(_)
             | Self::Job(_)
+            | Self::Ideas(_)
             | Self::Logs(_)
             | Self::Why(_)
             | Self::Cancel(_)

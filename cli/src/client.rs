@@ -120,6 +120,15 @@ impl Client {
         self.send(&Ask { method: Method::DELETE, path, body: None, timeout }).await.map(drop)
     }
 
+    /// A whole answer that is no JSON.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Bytes, Problem> {
+        let timeout = Some(ANSWER_WAIT);
+        let response = self.send(&Ask { method: Method::GET, path, body: None, timeout }).await?;
+        response.bytes().await.map_err(|_| {
+            Problem::new(ErrorCode::Unreachable, format!("{}: the answer broke off", self.server()))
+        })
+    }
+
     /// Opens a stream of server-sent events.
     pub(crate) async fn stream(&self, path: &str) -> Result<Response, Problem> {
         self.send(&Ask { method: Method::GET, path, body: None, timeout: None }).await

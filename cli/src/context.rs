@@ -45,10 +45,15 @@ impl Context {
 
 /// `$MESH_CONTEXT`, or `deskmesh/context.toml` in the user's configuration directory.
 fn path() -> Option<PathBuf> {
+    config_file("MESH_CONTEXT", "context.toml")
+}
+
+/// The file that a variable names, or one in `deskmesh/` of the user's configuration directory.
+pub(crate) fn config_file(variable: &str, name: &str) -> Option<PathBuf> {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    var("MESH_CONTEXT").or_else(|| {
+    var(variable).or_else(|| {
         let config = var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config")))?;
-        Some(config.join("deskmesh/context.toml"))
+        Some(config.join("deskmesh").join(name))
     })
 }
 

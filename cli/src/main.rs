@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod context;
 mod ending;
+mod ideas;
 mod link;
 mod log_printer;
 mod log_reader;

@@ -14,6 +14,11 @@ pub(crate) fn tasks(what: String, total: u64) -> ProgressBar {
     bar(total, "{msg:20} {bar:32} {pos}/{len} {elapsed}").with_message(what)
 }
 
+/// A bar over things of one kind, or nothing when stderr is no terminal.
+pub(crate) fn count(what: &'static str, total: u64) -> ProgressBar {
+    tasks(what.to_owned(), total)
+}
+
 fn bar(total: u64, template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -26,7 +26,8 @@ use tracing::info;
 use self::candidate::Candidate;
 pub use self::standing::{Leading, StandBy, Standing};
 use crate::{
-    bus, config::Config, engine, http, lead::Lease, nodes::Nodes, objects::Objects, store::Store,
+    bus, config::Config, engine, http, lead::Lease, ledger::Ledger, nodes::Nodes, objects::Objects,
+    store::Store,
 };
 
 /// What a request handler may use. Cheap to clone.
@@ -38,6 +39,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Questions to nodes.
     pub bus: bus::Handle,
+    /// Ideas.
+    pub ledger: Ledger,
     /// Presigned URLs and small objects.
     pub objects: Objects,
     /// Letting machines in and cutting them off.

@@ -2,8 +2,8 @@
 //!
 //! [`app`] wires the parts: the [`engine`] owns the pure core and is the only one that writes through
 //! the [`store`]; the [`bus`] carries words to and from nodes; [`objects`] presigns; [`nodes`] lets
-//! machines in and cuts them off; [`lead`] decides which of several orchestrators does all this; [`http`] is
-//! what people and programs talk to.
+//! machines in and cuts them off; [`lead`] decides which of several orchestrators does all this; [`ledger`]
+//! asks the registry of ideas; [`http`] is what people and programs talk to.
 
 pub mod app;
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod engine;
 pub mod http;
 mod keys;
 pub mod lead;
+pub mod ledger;
 pub mod nodes;
 pub mod objects;
 pub mod store;

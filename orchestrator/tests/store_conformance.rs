@@ -34,7 +34,9 @@ conformance! {
     rounds:
         every_lead_is_larger_than_any_before,
         a_round_of_an_older_leader_is_refused_and_writes_nothing,
-        an_empty_round_waits_for_the_round_under_way,
+        settling_waits_for_the_round_under_way,
+        a_round_of_before_the_load_is_refused_and_writes_nothing,
+        a_round_that_waits_behind_the_load_is_refused,
         later_changes_of_a_row_override_earlier_ones,
         changes_fold_the_same_within_a_round_and_across_rounds,
         a_round_that_fails_half_way_leaves_nothing,
@@ -73,6 +75,8 @@ conformance! {
     events:
         events_are_numbered_in_order_without_gaps,
         events_are_filtered_by_job_and_number;
+    ledger:
+        jobs_of_ideas_are_told_in_order_and_once_they_were;
     nodes:
         nodes_and_journals_are_loaded_as_last_written;
     access:

@@ -23,8 +23,8 @@ pub use ask::{
 };
 pub use hash::{AuthorId, EntryId, HashError, IdeaId, Sha256, Signature};
 pub use view::{
-    EdgeView, EntryView, IdeaDetail, IdeaGraph, IdeaJob, IdeaView, LogEntry, OwnerView, RankTerm,
-    RankedIdea,
+    EdgeView, EntryView, IdeaDetail, IdeaGraph, IdeaJob, IdeaView, IdeaWork, JobIdeas, LogEntry,
+    OwnerView, RankTerm, RankedIdea,
 };
 
 /// Version of an entry.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::JobId,
+    idea::IdeaId,
     manifest::ManifestRef,
     quantity::{ByteSize, Cpu, Span},
 };
@@ -94,6 +95,12 @@ pub struct JobSpec {
     /// A shipped directory that each attempt starts with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<ManifestRef>,
+    /// The idea that this job works on; it must be in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaId>,
+    /// Nobody asked for this job but a program: it is accepted only with an idea in the ledger.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autonomous: bool,
     /// The same key with the same spec is the same job, for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -241,6 +248,8 @@ impl JobSpec {
             upload: UploadPolicy::default(),
             after: Vec::new(),
             input: None,
+            idea: None,
+            autonomous: false,
             idempotency_key: None,
         }
     }

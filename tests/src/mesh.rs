@@ -272,6 +272,8 @@ async fn start(options: &Options, dir: &Path, log: &str) -> Process {
     command.args(["--nodes", &options.nodes.to_string(), "--cpu", options.cpu]);
     command.args(&options.args).arg("--data").arg(dir.join("data"));
     command.env("MESH_NATS_SERVER", crate::tools::nats_server());
+    // What an earlier start said is not this one's word.
+    let _ = fs::remove_file(dir.join(log));
     let mut up = Process::start(&mut command, &dir.join(log));
     wait_for(READY_WAIT, "mesh up is ready", async || {
         assert!(up.exited().is_none(), "mesh up ended: {}", up.log_tail());
@@ -284,7 +286,7 @@ async fn start(options: &Options, dir: &Path, log: &str) -> Process {
 impl Drop for Mesh {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for part in ["orchestrator", "node-1", "nats", "store"] {
+            for part in ["orchestrator", "ideas", "node-1", "nats", "store"] {
                 eprintln!("--- {part}\n{}", self.log(part));
             }
         }

@@ -22,7 +22,8 @@ const USER: &str = "mesh";
 /// How long initdb and the start may take on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// Makes the cluster in `$1` with the programs in `$2`, serves it, and clears up when standard input ends.
-/// The password is the first line of the input.
+/// The password is the first line of the input. At each further line the server is killed with all of its
+/// children, before one of them could see that it is alone, and started again.
 const SCRIPT: &str = r#"
 dir=$1 bin=$2
 umask 077
@@ -31,10 +32,23 @@ read -r password
 printf '%s' "$password" > password
 "$bin/initdb" -D data -U mesh -A scram-sha-256 --pwfile=password -E UTF8 --locale=C.UTF-8 \
     > initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
-"$bin/postgres" -D data -k "$dir" -c listen_addresses= -c max_connections=200 \
-    -c shared_buffers=32MB > postgres.log 2>&1 < /dev/null &
-server=$!
-cat > /dev/null
+serve() {
+    "$bin/postgres" -D data -k "$dir" -c listen_addresses= -c max_connections=200 \
+        -c shared_buffers=32MB >> postgres.log 2>&1 < /dev/null &
+    server=$!
+}
+serve
+while read -r _; do
+    kill -STOP "$server"
+    kill -KILL $(cat "/proc/$server/task/$server/children") "$server"
+    wait "$server"
+    serve
+    # A child that is not gone yet has the shared memory, and the server ends at once.
+    until "$bin/pg_isready" -q -h "$dir"; do
+        grep -q '^State:.[^ZX]' "/proc/$server/status" || serve
+        sleep 0.1
+    done
+done
 kill -QUIT "$server"
 wait "$server"
 cd / && rm -rf "$dir"
@@ -95,6 +109,33 @@ impl Postgres {
     /// The password of the user in the URLs.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// Where it listens, for a proxy before it.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join(".s.PGSQL.5432")
+    }
+
+    /// SIGKILL to the server and its children at once; another one then serves what is on the disk. Returns
+    /// before that: [`Self::started_at`] tells one from the other.
+    ///
+    /// # Errors
+    /// When the shell that looks after it is gone.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        let mut stdin = self.stdin.as_ref().context("the keeper has no standard input")?;
+        writeln!(stdin, "kill").context("the keeper does not listen")
+    }
+
+    /// When the server that now serves was started.
+    ///
+    /// # Errors
+    /// When none does.
+    pub async fn started_at(&self) -> anyhow::Result<String> {
+        let mut connection = self.connect().await?;
+        let query = sqlx::query_scalar("SELECT pg_postmaster_start_time()::text");
+        let started = query.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(started)
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

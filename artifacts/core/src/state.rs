@@ -1,4 +1,9 @@
 //! The bookkeeping of one uploader: what it found, what it stored, and the manifest of both.
+//!
+//! A version names one manifest and no other: a number is taken before its manifest goes to the store and
+//! is never given again, whatever becomes of that manifest. Whoever stores it must have written the state
+//! durably in between, or a kill would forget that the number is taken. So versions grow with what was
+//! written, and some of them name nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,6 +99,9 @@ pub struct UploadState {
     pub owner: ManifestOwner,
     /// Version of the last manifest; 0 before the first.
     pub version: u32,
+    /// The highest version that any manifest was given, stored or not.
+    #[serde(default)]
+    given: u32,
     /// The last manifest is the final one.
     pub complete: bool,
     /// What lies in the store.
@@ -111,6 +119,7 @@ impl UploadState {
             v: FORMAT,
             owner,
             version: 0,
+            given: 0,
             complete: false,
             stored: Stored::default(),
             contents: Contents::default(),
@@ -129,9 +138,14 @@ impl UploadState {
         self.stored.adopt(&other.packs, files.flat_map(|file| file.chunks.clone()));
     }
 
-    /// Nothing of this owner has reached the store.
-    pub const fn is_fresh(&self) -> bool {
-        self.version == 0 && self.stored.next_seq == 0
+    /// Nothing of this owner has reached the store, as far as anybody can know.
+    pub fn is_fresh(&self) -> bool {
+        self.next_version() == 1 && self.stored.next_seq == 0
+    }
+
+    /// A version that no manifest has. A state of before numbers were kept knows its last one only.
+    fn next_version(&self) -> u32 {
+        self.given.max(self.version).saturating_add(1)
     }
 
     /// These contents deserve a manifest of their own.
@@ -149,7 +163,7 @@ impl UploadState {
         let mut manifest = Manifest {
             v: 1,
             owner: self.owner,
-            version: self.version + 1,
+            version: self.next_version(),
             complete,
             packs: Vec::new(),
             files: entries(&contents.files),
@@ -160,14 +174,16 @@ impl UploadState {
         manifest
     }
 
-    /// The next manifest as an object to be stored; `None` while packs wait that nobody has seen in the
-    /// store: a manifest names nothing that may not be there.
-    pub fn draft(&self, contents: &Contents, complete: bool) -> Option<Draft> {
+    /// The next manifest as an object to be stored, and its version taken: this state is to be durable
+    /// before the object is stored. `None` while packs wait that nobody has seen in the store: a manifest
+    /// names nothing that may not be there.
+    pub fn draft(&mut self, contents: &Contents, complete: bool) -> Option<Draft> {
         if !self.stored.unchecked().is_empty() {
             return None;
         }
         let manifest = self.next_manifest(contents, complete);
         let bytes = serde_json::to_vec(&manifest).ok()?;
+        self.given = manifest.version;
         let (size, blake3) = (bytes.len() as u64, hash_hex(&bytes));
         let name = format!("m{}-{}.json", manifest.version, blake3.get(..16).unwrap_or(&blake3));
         let key = format!("{}{name}", prefix(self.owner));
@@ -299,6 +315,41 @@ mod tests {
         assert_eq!(draft.object.key, format!("{}{}", prefix(state.owner), draft.name));
         assert_eq!(hash_hex(&draft.bytes), draft.object.blake3);
         crate::check::read_manifest(&draft.bytes).unwrap();
+    }
+
+    #[test]
+    fn a_version_is_given_once_whatever_becomes_of_its_manifest() {
+        let mut state = state();
+        state.stored.packs_checked = state.stored.packs.len();
+        let contents = Contents { files: [kept("a", 3)].into(), ..Contents::default() };
+        let version = |state: &mut UploadState| state.draft(&contents, false).unwrap().summary;
+        assert_eq!(version(&mut state).version, 1);
+        // Nobody has seen the first in the store, and then the agent was killed.
+        let text = serde_json::to_string(&state).unwrap();
+        let mut state: UploadState = serde_json::from_str(&text).unwrap();
+        let second = version(&mut state);
+        assert_eq!((second.version, state.version), (2, 0));
+        state.commit(contents.clone(), false, second);
+        assert_eq!(version(&mut state).version, 3);
+    }
+
+    #[test]
+    fn a_manifest_that_may_lie_in_the_store_is_not_fresh() {
+        let nil = uuid::Uuid::nil();
+        let mut state = UploadState::new(ManifestOwner::Upload(UploadId::from_uuid(nil)));
+        assert!(state.is_fresh());
+        state.draft(&Contents::default(), false).unwrap();
+        assert!(!state.is_fresh());
+    }
+
+    #[test]
+    fn a_state_of_before_versions_were_kept_goes_on_after_its_last() {
+        let mut old = state();
+        old.version = 4;
+        let mut json = serde_json::to_value(&old).unwrap();
+        json.as_object_mut().unwrap().remove("given").unwrap();
+        let state: UploadState = serde_json::from_value(json).unwrap();
+        assert_eq!(state.next_manifest(&Contents::default(), false).version, 5);
     }
 
     #[test]

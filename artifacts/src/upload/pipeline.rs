@@ -59,7 +59,8 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// Stores the manifest after all that it names was seen in the store, and remembers it.
+    /// Stores the manifest after all that it names was seen in the store, and remembers it. That its
+    /// version is taken is durable before anybody could find it.
     pub(crate) async fn publish(
         &mut self,
         contents: Contents,
@@ -67,6 +68,7 @@ impl Pipeline<'_> {
     ) -> Result<ManifestSummary, UploadError> {
         self.confirm_packs().await?;
         let draft = self.state.draft(&contents, complete).ok_or(UploadError::Stopped)?;
+        self.save().await?;
         let Draft { name, object, bytes, summary } = draft;
         self.wire.put(&name, &object.key, Bytes::from(bytes)).await?;
         self.wire.check(vec![object]).await.map_err(UploadError::Check)?;

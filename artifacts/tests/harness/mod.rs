@@ -91,6 +91,7 @@ impl Store {
             puts: Mutex::default(),
             stop_after: Mutex::new(None),
             expired: AtomicBool::new(false),
+            blind: AtomicBool::new(false),
         }
     }
 
@@ -127,6 +128,8 @@ pub(crate) struct Port {
     pub(crate) stop_after: Mutex<Option<usize>>,
     /// The next URL to upload is one that the store refuses.
     pub(crate) expired: AtomicBool,
+    /// Manifests that are there are said not to be.
+    pub(crate) blind: AtomicBool,
 }
 
 impl Port {
@@ -187,7 +190,8 @@ impl ObjectPort for Port {
         for object in objects {
             let head = self.client.head_object().bucket(BUCKET).key(&object.key).send().await;
             let size = head.ok().and_then(|head| head.content_length());
-            if size != i64::try_from(object.size).ok() {
+            let unseen = self.blind.load(Ordering::SeqCst) && object.key.ends_with(".json");
+            if unseen || size != i64::try_from(object.size).ok() {
                 let missing = format!("{} is not in the store", object.key);
                 return Err(PortError::Refused(Problem::new(ErrorCode::NotFound, missing)));
             }

@@ -113,6 +113,12 @@ fn checks(server: &str, info: &ServerInfo) -> Vec<Check> {
             "nodes keep the output until it does; see store.log",
         ),
         check(
+            "ideas",
+            info.ledger_ok,
+            answers(info.ledger_ok),
+            "ideas wait, autonomous jobs are refused; see ideas.log",
+        ),
+        check(
             "nodes",
             online > 0,
             format!("{online} of {total} online"),
@@ -135,7 +141,7 @@ mod tests {
     fn each_thing_amiss_says_what_to_do_and_nothing_else_does() {
         let info: ServerInfo = serde_json::from_value(serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "leader": 1, "leader_url": "http://a", "now": mesh_fabric::time::now(),
-            "store": "sqlite", "store_ok": true, "bus_ok": false, "objects_ok": true,
+            "store": "sqlite", "store_ok": true, "bus_ok": false, "objects_ok": true, "ledger_ok": true,
             "nodes": {"offline": 2}, "tasks_queued": 1, "tasks_held": 0,
         }))
         .unwrap();

@@ -14,6 +14,7 @@ pub(crate) mod artifacts;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod ideas;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod logs;
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         // blocked in printing.
         Command::Jobs(args) => jobs::run(&global, &args).await,
         Command::Job(command) => job::run(&global, command).await,
+        Command::Ideas(command) => ideas::run(&global, command).await,
         Command::Logs(args) => logs::run(&global, &args).await,
         Command::Why(args) => why::run(&global, &args).await,
         Command::Cancel(args) => cancel::run(&global, &args).await,

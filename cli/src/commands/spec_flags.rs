@@ -7,6 +7,7 @@ use std::{
 
 use mesh_schemas::{
     ByteSize, Cpu, ErrorCode, JobId, JobSpec, Problem, Span,
+    idea::IdeaId,
     spec::{ArrayRange, ArraySpec, SPEC_BYTES_MAX},
 };
 
@@ -86,6 +87,12 @@ pub(crate) struct SpecFlags {
     /// A job that must have succeeded first; may be repeated.
     #[arg(long, value_name = "JOB")]
     after: Vec<JobId>,
+    /// The idea in the ledger that this job works on.
+    #[arg(long, value_name = "IDEA")]
+    idea: Option<IdeaId>,
+    /// Mark the job as started by a program: it needs an idea in the ledger.
+    #[arg(long)]
+    autonomous: bool,
     /// The same key with the same spec is the same job, for ever; made anew when not given.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -177,6 +184,8 @@ impl SpecFlags {
         set(&mut spec.upload.every, self.upload_every.as_ref());
         set(&mut spec.upload.bytes, self.upload_bytes.as_ref());
         set_some(&mut spec.idempotency_key, self.key.as_ref());
+        set_some(&mut spec.idea, self.idea.as_ref());
+        spec.autonomous |= self.autonomous;
         spec.outputs.extend(self.outputs.iter().cloned());
         spec.after.extend(self.after.iter().copied());
     }

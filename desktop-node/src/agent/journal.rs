@@ -22,7 +22,7 @@ use mesh_node_core::{
 };
 
 /// The file's name below the data directory.
-pub(super) const JOURNAL_FILE: &str = "journal.log";
+pub const JOURNAL_FILE: &str = "journal.log";
 /// A journal shorter than this is never compacted, in bytes.
 const COMPACT_BYTES_MIN: u64 = 4 << 20;
 /// Mode of the file and its copies.
@@ -30,7 +30,7 @@ const PRIVATE: u32 = 0o600;
 
 /// The open journal, at its end.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub struct Journal {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -44,7 +44,7 @@ impl Journal {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(super) fn open(data_dir: &Path) -> io::Result<(Self, Recovered)> {
+    pub fn open(data_dir: &Path) -> io::Result<(Self, Recovered)> {
         let path = data_dir.join(JOURNAL_FILE);
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(PRIVATE).open(&path)?;
@@ -71,7 +71,7 @@ impl Journal {
     ///
     /// # Errors
     /// Whatever the system says; the file is then as long as before.
-    pub(super) fn append(&mut self, records: impl IntoIterator<Item = Record>) -> io::Result<()> {
+    pub fn append(&mut self, records: impl IntoIterator<Item = Record>) -> io::Result<()> {
         self.buffer.clear();
         for record in records {
             write_line(record, &mut self.buffer)?;
@@ -85,7 +85,7 @@ impl Journal {
     }
 
     /// True when most of the file is likely to be history.
-    pub(super) fn wants_compaction(&self) -> bool {
+    pub fn wants_compaction(&self) -> bool {
         self.bytes >= COMPACT_BYTES_MIN.max(self.compact_bytes.saturating_mul(4))
     }
 
@@ -93,7 +93,7 @@ impl Journal {
     ///
     /// # Errors
     /// Whatever the system says; the old file is then still in use.
-    pub(super) fn compact(&mut self, records: Vec<Record>) -> io::Result<()> {
+    pub fn compact(&mut self, records: Vec<Record>) -> io::Result<()> {
         let mut text = Vec::new();
         for record in records {
             write_line(record, &mut text)?;

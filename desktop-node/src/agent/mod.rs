@@ -20,7 +20,7 @@ mod engine;
 mod environment;
 mod identity;
 mod janitor;
-mod journal;
+pub mod journal;
 mod logs;
 mod outbox;
 mod place;

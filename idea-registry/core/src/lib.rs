@@ -2,6 +2,7 @@
 //! from what was. No IO, no clock, no randomness, no SQL; times, keys and facts come in as arguments.
 //! `mesh-ideas` is its shell, `mesh ideas` signs with it, and `verify` replays a log through it.
 
+pub mod audit;
 pub mod canonical;
 pub mod check;
 pub mod entry;

@@ -4,6 +4,13 @@
 //! trigrams (scripts without spaces: characters and pairs), so order and inflection matter little and
 //! typing errors not much. The set of these is sampled by MinHash: 248 minima, of which a signature
 //! keeps 8 bits each, beside the text's numbers and negations, which count for more than their letters.
+//!
+//! What it cannot see is meaning: a paraphrase without a common word is missed, and two short texts of
+//! one template ("add a filter for …") may be proposed. So it only proposes, and a person confirms.
+//! Measured on 154 hand-made pairs kept apart from tuning, half of them duplicates
+//! (`tests/near_pairs.rs`): precision 92 %, recall 81 %, with Chinese (50 %) and Russian (62 %) recalled
+//! worst. Where duplicates are rarer than one in two, proposals are right less often than that.
+//!
 //! The format, seeds and all, is [`FORMAT`]; signatures of two formats are never compared. Another
 //! format is a new number and a rebuild of the projection.
 
@@ -22,7 +29,7 @@ pub const FORMAT: u8 = 1;
 /// Size of a signature.
 pub const SIGNATURE_BYTES: usize = 256;
 /// From this likeness on, in thousandths, two texts are proposed as duplicates.
-pub const THRESHOLD: u16 = 500;
+pub const THRESHOLD: u16 = 700;
 /// Most proposals for one new idea.
 pub const PROPOSALS_MAX: usize = 5;
 /// How many keys [`bands`] gives.
@@ -30,11 +37,12 @@ pub const BANDS: usize = 40;
 
 const HEAD_BYTES: usize = 8;
 const MINIMA: usize = SIGNATURE_BYTES - HEAD_BYTES;
-const ROWS: usize = 4;
+const ROWS: usize = 3;
 /// Most features of one text: those with the smallest hashes, a fair sample whatever the text.
 const FEATURES_MAX: usize = 2048;
 
-/// What is kept of a text to compare it by: [`FORMAT`], negations, numbers, and minima.
+/// What is kept of a text to compare it by: [`FORMAT`], negations, numbers, how
+/// many features, and minima.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signature([u8; SIGNATURE_BYTES]);
 
@@ -48,6 +56,11 @@ impl Signature {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: [u8; SIGNATURE_BYTES] = bytes.try_into().ok()?;
         (bytes[0] == FORMAT).then_some(Self(bytes))
+    }
+
+    /// How many features the text has; at most 65,535.
+    fn features(&self) -> usize {
+        usize::from(u16::from_le_bytes([self.0[6], self.0[7]]))
     }
 }
 
@@ -68,6 +81,8 @@ pub fn near(text: &str) -> Near {
     bytes[0] = FORMAT;
     bytes[1] = found.negations;
     bytes[2..6].copy_from_slice(&found.numbers.to_le_bytes());
+    let features = u16::try_from(found.hashes.len()).unwrap_or(u16::MAX);
+    bytes[6..8].copy_from_slice(&features.to_le_bytes());
     for (byte, minimum) in bytes[HEAD_BYTES..].iter_mut().zip(&minima) {
         *byte = minimum.to_le_bytes()[0];
     }
@@ -101,26 +116,43 @@ fn band_keys(minima: &[u64]) -> Vec<u64> {
     minima.chunks_exact(ROWS).take(BANDS).enumerate().map(key).collect()
 }
 
-/// How alike two texts are, in thousandths.
+/// How alike two texts are, in thousandths: the mean of two shares, of what both have in all that
+/// either has (Dice), and of what both have in the shorter text, so that a sentence that was added
+/// does not hide a duplicate. Less when one says no where the other does not, or the numbers differ.
 pub fn likeness(a: &Signature, b: &Signature) -> u16 {
+    let mut thousandths = shared(a, b);
     let (a, b) = (&a.0, &b.0);
-    let equal = a[HEAD_BYTES..].iter().zip(&b[HEAD_BYTES..]).filter(|(a, b)| a == b).count();
-    // One in 256 minima agrees by chance.
-    let by_chance = (MINIMA - equal) / 255;
-    let mut thousandths = equal.saturating_sub(by_chance) * 1000 / MINIMA;
     if a[1] != b[1] {
         thousandths = thousandths * NEGATION_PERCENT / 100;
     }
     if a[2..6] != b[2..6] {
         thousandths = thousandths * NUMBERS_PERCENT / 100;
     }
-    u16::try_from(thousandths).unwrap_or(1000)
+    u16::try_from(thousandths).map_or(1000, |value| value.min(1000))
+}
+
+/// Both shares by the estimate that minima give, all in integers, so that every machine agrees.
+fn shared(a: &Signature, b: &Signature) -> usize {
+    let pairs = a.0[HEAD_BYTES..].iter().zip(&b.0[HEAD_BYTES..]);
+    let equal = pairs.filter(|(a, b)| a == b).count();
+    // One in 256 minima agrees by chance.
+    let equal = equal.saturating_sub((MINIMA - equal) / 255);
+    // Of the features of both, `equal` in `MINIMA` are shared: J. Shared are J / (1 + J) of both counts.
+    let (fewer, more) = (a.features().min(b.features()), a.features().max(b.features()));
+    let dice = 2000 * equal / (MINIMA + equal);
+    if fewer == 0 || more > LONGER_MAX * fewer {
+        return dice;
+    }
+    let within = 1000 * equal * (fewer + more) / ((MINIMA + equal) * fewer);
+    (dice + within.min(1000)) / 2
 }
 
 /// What is left of the likeness when one text says no where the other does not.
-const NEGATION_PERCENT: usize = 75;
+const NEGATION_PERCENT: usize = 60;
 /// What is left of the likeness when the numbers differ.
-const NUMBERS_PERCENT: usize = 85;
+const NUMBERS_PERCENT: usize = 65;
+/// How many times longer a text may be for the share in the shorter one to count.
+const LONGER_MAX: usize = 3;
 
 /// The likest of some candidates that reach [`THRESHOLD`], likest first, at most [`PROPOSALS_MAX`].
 pub fn likest<K: Ord + Copy>(

@@ -110,3 +110,20 @@ fn a_changed_bit_of_any_link_shows() {
         }
     }
 }
+
+#[test]
+fn leaving_out_what_changed_nothing_in_the_end_shows() {
+    let mut entries = vec![said(1, idea_say("a", &[]))];
+    let idea: IdeaId = entry_id(&entries[0]).into();
+    for claims in [false, true, false, true] {
+        let follows = entry_id(entries.last().unwrap());
+        let say =
+            if claims { Say::Claim { idea, follows } } else { Say::Release { idea, follows } };
+        entries.push(said(1, say));
+    }
+    assert_eq!(verify_chain(&entries).unwrap().author, Some(author(1)));
+    // Without the first release and claim the author holds it all the same; only `follows` tells.
+    entries.drain(1..3);
+    let fault = verify_chain(&entries).unwrap_err();
+    assert!(matches!(fault.kind, ChainFaultKind::NotAllowed(_)) && fault.place == 1);
+}

@@ -23,13 +23,16 @@ impl Answers {
     pub(super) async fn show(&self, wanted: &str) -> Result<IdeaDetail, Problem> {
         let idea = self.find(wanted).await?;
         let store = &self.shared.store;
-        let view = store.ideas(vec![idea]).await?.pop().ok_or_else(|| not_there(wanted))?;
+        let mut view = store.ideas(vec![idea]).await?.pop().ok_or_else(|| not_there(wanted))?;
         let stored = store.entries_about(self.shared.identity.version, idea).await?;
         let mut entries = stored.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
         cut(&mut entries, &stored);
         let owners = owners(&entries);
         self.add_texts(&mut entries, &stored).await?;
         let text = latest_text(idea, &entries);
+        if let Some(text) = text.as_deref().filter(|_| view.title.is_empty()) {
+            view.title = mesh_ideas_core::text::title(text);
+        }
         let edges = store.edges(Some(idea)).await?.into_iter().map(edge_view).collect();
         Ok(IdeaDetail { view, text, entries, owners, edges, jobs: store.jobs_of(idea).await? })
     }

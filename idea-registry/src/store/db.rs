@@ -22,9 +22,13 @@ const READERS_MAX: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where the tables lie in PostgreSQL.
+pub(super) const SCHEMA: &str = "mesh_ideas";
 /// Settings of each PostgreSQL session. A commit must be on disk whatever the server's default is, and a plan
 /// that was made when the tables were empty must not be kept for ever.
-const SESSION: [(&str, &str); 4] = [
+const SESSION: [(&str, &str); 5] = [
+    // Beside the orchestrator's tables, when both use one database.
+    ("search_path", SCHEMA),
     ("synchronous_commit", "on"),
     ("statement_timeout", "60s"),
     ("lock_timeout", "10s"),
@@ -70,7 +74,9 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", "-8192");
+            .pragma("cache_size", "-8192")
+            // What is deleted is overwritten: keys and texts of erased subjects leave no trace in free pages.
+            .pragma("secure_delete", "ON");
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         // On a full or failing disk SQLite itself rolls back, and sqlx goes on counting the transaction: no
         // other could ever begin on that connection.
@@ -99,6 +105,8 @@ impl Database {
         let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         let owner = pool.clone().max_connections(1);
         let owner = owner.connect_with(options.clone()).await.map_err(failed(doing))?;
+        let schema = "CREATE SCHEMA IF NOT EXISTS mesh_ideas";
+        sqlx::query(schema).execute(&owner).await.map_err(failed(doing))?;
         sqlx::migrate!("migrations/postgres").run(&owner).await.map_err(migration_failed)?;
         if let Some(role) = &login.role {
             super::role::grant(&owner, role).await?;
@@ -144,6 +152,22 @@ impl Database {
                 Self::Postgres { pool, .. } => pool.begin().await.map(Begun::Postgres),
             };
             begun.map(Tx::new).map_err(failed(doing))
+        })
+    }
+
+    /// What was deleted goes for good: out of SQLite's journal, out of PostgreSQL's dead rows (as far as the role
+    /// owns the tables).
+    pub(crate) fn forget_deleted(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let done = match self {
+                Self::Sqlite { writer, .. } => {
+                    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await.map(drop)
+                }
+                Self::Postgres { pool, .. } => {
+                    sqlx::query("VACUUM FULL subject_key, body").execute(pool).await.map(drop)
+                }
+            };
+            done.map_err(failed("forgetting what was erased"))
         })
     }
 

@@ -14,9 +14,9 @@ pub(super) async fn grant(owner: &PgPool, role: &str) -> Result<(), StoreError> 
     if role.is_empty() || !role.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(StoreError::Unreadable { what: format!("a role {}", shown(role)) });
     }
-    let all = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public";
+    let all = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mesh_ideas";
     let never = format!("REVOKE UPDATE, DELETE, TRUNCATE ON {APPEND_ONLY}");
-    let schema = "GRANT USAGE ON SCHEMA public";
+    let schema = "GRANT USAGE ON SCHEMA mesh_ideas";
     for text in [
         format!("{schema} TO \"{role}\""),
         format!("{all} TO \"{role}\""),

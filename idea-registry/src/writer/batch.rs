@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use mesh_fabric::time;
+use mesh_fabric::{error::chain, time};
 use mesh_ideas_core::{
     Checked,
     ledger::{EdgeKey, Ledger, Wanted},
@@ -15,6 +15,8 @@ use mesh_schemas::{
     Problem,
     idea::{Appended, Relation, Say},
 };
+
+use tracing::warn;
 
 use super::{
     handle::{Request, What},
@@ -151,6 +153,12 @@ impl Context {
             tx.set_cursor(STREAM_CURSOR, &Cursor { value, detail: String::new() }).await?;
         }
         tx.commit("appending").await?;
+        if plan.erased().next().is_some()
+            && let Err(error) = self.store.db.forget_deleted().await
+        {
+            // The rows are gone; their traces go with the next one.
+            warn!("What was erased may still be in the database's files: {}", chain(&error));
+        }
         Ok(plan)
     }
 }

@@ -118,8 +118,7 @@ impl Service {
 
     /// After a failed commit nobody knows whether it took effect, but the database does.
     async fn reload(&mut self) {
-        let version = self.context.identity.version;
-        match self.context.store.size(version).await {
+        match self.settled_size().await {
             Ok(size) => {
                 self.size.send_replace(size);
             }
@@ -129,6 +128,14 @@ impl Service {
         if let Err(problem) = load_near(&self.context.store, &self.near).await {
             warn!("Could not read what near duplicates are found by: {}", problem.detail);
         }
+    }
+
+    /// A commit of unknown outcome may still be on its way: an empty one waits behind it.
+    async fn settled_size(&self) -> Result<u64, StoreError> {
+        let context = &self.context;
+        let doing = "waiting for what was given up";
+        context.store.begin(&context.lock, doing).await?.commit(doing).await?;
+        context.store.size(context.identity.version).await
     }
 }
 

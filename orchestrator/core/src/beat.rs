@@ -18,6 +18,15 @@ use crate::{
     task::{State, Wait},
 };
 
+/// Which of a node's unconfirmed grants are said again.
+#[derive(Debug, Clone, Copy)]
+enum Resend {
+    /// Each.
+    All,
+    /// Those that were said a while ago: a younger one may be on its way.
+    Overdue,
+}
+
 impl Core {
     pub(crate) fn on_hello(
         &mut self,
@@ -41,7 +50,8 @@ impl Core {
         }
         self.gained.insert(id);
         self.tell_state(now, id, out);
-        self.on_held(now, id, &report.held, out);
+        // Whoever says hello has just come, or come back: what was sent before may never have reached it.
+        self.on_held(now, id, &report.held, Resend::All, out);
         Ok(Reply::Welcome { recorded_seq })
     }
 
@@ -67,12 +77,19 @@ impl Core {
         node.load = Some(beat.load);
         node.paused = beat.paused;
         self.tell_state(now, id, out);
-        self.on_held(now, id, &beat.held, out);
+        self.on_held(now, id, &beat.held, Resend::Overdue, out);
         Ok(Reply::Done)
     }
 
     /// Compares what a node holds with what it should hold.
-    fn on_held(&mut self, now: Timestamp, node: NodeId, held: &[HeldAttempts], out: &mut Output) {
+    fn on_held(
+        &mut self,
+        now: Timestamp,
+        node: NodeId,
+        held: &[HeldAttempts],
+        which: Resend,
+        out: &mut Output,
+    ) {
         let mut strangers = Vec::new();
         for of_job in held {
             for &(task, epoch) in &of_job.tasks {
@@ -83,7 +100,7 @@ impl Core {
             }
         }
         push_stops(out, node, &strangers, StopReason::Fenced);
-        self.resend(now, node, out);
+        self.resend(now, node, which, out);
     }
 
     fn renew(&mut self, now: Timestamp, node: NodeId, attempt: AttemptKey) -> bool {
@@ -137,14 +154,14 @@ impl Core {
         true
     }
 
-    /// What was granted a while ago and the node still does not name never reached it: say it again.
-    fn resend(&mut self, now: Timestamp, id: NodeId, out: &mut Output) {
+    /// What was granted and the node does not name never reached it, or is on its way: say it again.
+    fn resend(&mut self, now: Timestamp, id: NodeId, which: Resend, out: &mut Output) {
         let Some(node) = self.nodes.get(&id) else { return };
         let unconfirmed: BTreeSet<(JobId, u32)> = node.unconfirmed.clone();
         let mut batch: Vec<TaskStart> = Vec::new();
         let mut batch_job = None;
         for (job, index) in unconfirmed {
-            let Some(start) = self.start_again(now, (job, index), out) else { continue };
+            let Some(start) = self.start_again(now, (job, index), which, out) else { continue };
             if batch_job.is_some_and(|of| of != job) {
                 self.send_starts(id, batch_job, &mut batch, out);
             }
@@ -173,22 +190,27 @@ impl Core {
         &mut self,
         now: Timestamp,
         (id, index): (JobId, u32),
+        which: Resend,
         out: &mut Output,
     ) -> Option<TaskStart> {
-        let wait = self.config.resend_after;
+        let patience = self.config.resend_after;
         let job = self.jobs.get_mut(&id)?;
         let task = job.tasks.get_mut(&index)?;
         let cancelled = task.cancel_requested;
         let lease = task.lease_mut()?;
         if cancelled {
-            if now.since(lease.granted_at) >= wait {
+            if now.since(lease.granted_at) >= patience {
                 let message = "cancelled before it reached its node".to_owned();
                 let end = End::ours(EndClass::Cancelled, By::Decree, message);
                 self.end_attempt(now, (id, index), end, out);
             }
             return None;
         }
-        if now.since(lease.sent_at) < wait {
+        let due = match which {
+            Resend::All => true,
+            Resend::Overdue => now.since(lease.sent_at) >= patience,
+        };
+        if !due {
             return None;
         }
         lease.sent_at = now;

@@ -107,6 +107,9 @@ impl Config {
         let lease = || {
             let mut lease = Lease::granted(self, now, record.node?, Share::Slow);
             lease.expires_at = now + self.startup_grace;
+            // Its command reached the node. A node that does not name it any more has lost it, and to send it
+            // again would begin it anew under the same epoch, among the objects of the first.
+            lease.named = record.state == TaskState::Running;
             Some(lease)
         };
         match record.state {

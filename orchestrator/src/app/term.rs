@@ -14,6 +14,7 @@ use crate::{
     engine::{self, EngineError},
     http,
     lead::Lease,
+    ledger,
     objects::Objects,
 };
 
@@ -82,6 +83,7 @@ impl Term {
         let state = AppState {
             engine,
             store: Arc::clone(store),
+            ledger: bus.ledger(),
             bus,
             objects: objects.clone(),
             nodes,
@@ -99,6 +101,7 @@ impl Term {
         let engine = tasks.spawn(service.run(stops.engine.clone()));
         tasks.spawn(bus_service.run(bus_options, stops.bus.clone()));
         tasks.spawn(state.nodes.clone().run(stops.bus.clone()));
+        tasks.spawn(tell_ledger(&state, stops.bus.clone()));
         tasks.spawn(prepare_objects(state.objects.clone(), stops.bus.clone()));
         tasks.close();
         let (leader, database) = (state.lease.leader(), state.store.kind());
@@ -156,6 +159,18 @@ impl Term {
 
 async fn prepare_objects(objects: Objects, shutdown: CancellationToken) {
     objects.prepare(&shutdown).await;
+}
+
+fn tell_ledger(state: &AppState, shutdown: CancellationToken) -> impl Future<Output = ()> + use<> {
+    let telling = ledger::run(ledger::Options {
+        ledger: state.ledger.clone(),
+        store: Arc::clone(&state.store),
+        lease: state.lease.clone(),
+        changes: state.engine.changes(),
+    });
+    async move {
+        shutdown.run_until_cancelled(telling).await;
+    }
 }
 
 fn broke(error: &tokio::task::JoinError) -> Problem {

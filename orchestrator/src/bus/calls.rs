@@ -17,6 +17,7 @@ use mesh_schemas::{
 use tokio::sync::oneshot;
 
 use super::{decode, decode::BadMessage, service::subscribe};
+use crate::ledger::Ledger;
 
 /// Most questions that wait for an answer at once.
 const CALLS_OPEN_MAX: usize = 4_096;
@@ -53,6 +54,11 @@ impl Drop for Open<'_> {
 impl Handle {
     pub(super) const fn new(client: Client, calls: Arc<Calls>) -> Self {
         Self { client, calls }
+    }
+
+    /// The registry of ideas, over the same connection.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(self.client.clone())
     }
 
     /// True when the broker is connected.

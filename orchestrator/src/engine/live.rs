@@ -15,16 +15,23 @@ use super::{
 pub(super) struct Live {
     pub(super) core: Core,
     nodes: BTreeMap<NodeId, Arc<NodeRecord>>,
+    /// The number of this load, which each round of it carries.
+    pub(super) load: u64,
     /// The stream's position that no commit has kept yet.
     pub(super) position: Option<u64>,
 }
 
 impl Live {
     /// Everything that the store has, and no position that waits to be kept.
-    pub(super) fn new(config: mesh_core::Config, snapshot: Snapshot, now: Timestamp) -> Self {
+    pub(super) fn new(
+        config: mesh_core::Config,
+        load: u64,
+        snapshot: Snapshot,
+        now: Timestamp,
+    ) -> Self {
         let keyed = |node: &NodeRecord| (node.id, Arc::new(node.clone()));
         let nodes = snapshot.nodes.iter().map(keyed).collect();
-        Self { core: Core::new(config, snapshot, now), nodes, position: None }
+        Self { core: Core::new(config, snapshot, now), nodes, load, position: None }
     }
 
     /// Answers a question.

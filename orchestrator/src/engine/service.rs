@@ -129,18 +129,19 @@ impl Service {
         let notify = |error: &StoreError, wait: Duration| {
             warn!(wait_ms = wait.as_millis(), "Cannot load from the database: {}", chain(error));
         };
-        // A commit that was given up may still come to pass. Where the database has begun it, it has the one
-        // row that fences, and an empty round waits behind it: what is loaded after that is final.
+        // A commit that was given up may still come to pass until the store has settled; after that it is
+        // refused, so that what is loaded is final.
         let settle_and_load = || async {
-            store.commit(Round { leader, changes: &[], position: None }).await?;
-            store.load().await
+            let number = store.settle(leader).await?;
+            let (snapshot, position) = store.load().await?;
+            Ok((number, snapshot, position))
         };
         let load = backoff::retry(Policy::forever(), settle_and_load, retryable, notify);
         tokio::pin!(load);
         let patience = tokio::time::sleep(LOAD_PATIENCE);
         tokio::pin!(patience);
         let (mut patient, mut refused) = (true, Vec::new());
-        let (snapshot, position) = loop {
+        let (number, snapshot, position) = loop {
             tokio::select! {
                 loaded = &mut load => break loaded.map_err(EngineError::Store)?,
                 () = &mut patience, if patient => patient = false,
@@ -152,7 +153,8 @@ impl Service {
             }
         };
         info!(jobs = snapshot.jobs.len(), nodes = snapshot.nodes.len(), "Loaded what is live");
-        let live = Live::new(self.options.core.clone(), snapshot, self.options.clock.now());
+        let now = self.options.clock.now();
+        let live = Live::new(self.options.core.clone(), number, snapshot, now);
         self.watchers.loaded(position);
         Ok(Some(live))
     }
@@ -219,7 +221,7 @@ impl Service {
     ) -> Result<(), StoreError> {
         if !out.changes.is_empty() || (keep_position && live.position.is_some()) {
             let position = live.position.take();
-            match self.commit(&out.changes, position).await {
+            match self.commit(live.load, &out.changes, position).await {
                 Ok(committed) => {
                     live.remember(&out.changes);
                     self.watchers.committed(committed.event_seq, &out.changes);
@@ -241,11 +243,12 @@ impl Service {
 
     async fn commit(
         &self,
+        load: u64,
         changes: &[Change],
         position: Option<u64>,
     ) -> Result<Committed, StoreError> {
         let started = Instant::now();
-        let round = Round { leader: self.options.leader, changes, position };
+        let round = Round { leader: self.options.leader, load, changes, position };
         let committed = match timeout(COMMIT_WAIT_MAX, self.options.store.commit(round)).await {
             Ok(committed) => committed?,
             Err(_) => {

@@ -51,6 +51,9 @@ async fn submit(
     RequestTrace(trace): RequestTrace,
     BatchBody { specs, place: _place }: BatchBody,
 ) -> ApiResult<Json<SubmittedBatch>> {
+    for (line, spec) in (1_usize..).zip(&specs) {
+        api.app.ledger.admit(spec).await.map_err(|problem| in_line(line, problem))?;
+    }
     let items = api.app.engine.submit_batch(specs, trace).await?.into_iter().map(item);
     Ok(Json(SubmittedBatch { jobs: items.collect() }))
 }

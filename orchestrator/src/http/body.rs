@@ -129,7 +129,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses everything but JSON.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     if media_type(headers).as_deref() == Some("application/json") {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use aide::{
     transform::TransformOperation,
 };
 use axum::{Json, extract::State};
-use mesh_schemas::api::ServerInfo;
+use mesh_schemas::{api::ServerInfo, idea::LedgerAsk};
 
 use super::{
     Api,
@@ -32,8 +32,11 @@ fn doc_info(op: TransformOperation<'_>) -> TransformOperation<'_> {
 
 async fn info(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<ServerInfo>> {
     let app = &api.app;
-    let (store_ok, objects_ok) =
-        tokio::join!(is_well(app.store.ping()), is_well(app.objects.ping()));
+    let (store_ok, objects_ok, ledger_ok) = tokio::join!(
+        is_well(app.store.ping()),
+        is_well(app.objects.ping()),
+        is_well(app.ledger.ask(&LedgerAsk::Stats {})),
+    );
     let mut nodes = BTreeMap::new();
     for entry in app.engine.node_statuses().await? {
         *nodes.entry(entry.status.state).or_default() += 1;
@@ -48,14 +51,15 @@ async fn info(_: Caller<Read>, State(api): State<Api>) -> ApiResult<Json<ServerI
         store_ok,
         bus_ok: app.bus.connected(),
         objects_ok,
+        ledger_ok,
         nodes,
         tasks_queued,
         tasks_held,
     }))
 }
 
-async fn is_well<E>(ping: impl Future<Output = Result<(), E>>) -> bool {
-    matches!(tokio::time::timeout(PING_WAIT_MAX, ping).await, Ok(Ok(())))
+async fn is_well<T, E>(ping: impl Future<Output = Result<T, E>>) -> bool {
+    matches!(tokio::time::timeout(PING_WAIT_MAX, ping).await, Ok(Ok(_)))
 }
 
 fn doc_authority(op: TransformOperation<'_>) -> TransformOperation<'_> {

@@ -68,6 +68,7 @@ async fn submit(
     RequestTrace(trace): RequestTrace,
     JobBody { spec, place: _place }: JobBody,
 ) -> ApiResult<NoApi<Response>> {
+    api.app.ledger.admit(&spec).await?;
     match api.app.engine.submit(spec, trace).await? {
         Reply::Submitted { job, tasks, created, trace } => {
             let body = Submitted { job, tasks, created, trace_id: trace.trace_id() };
@@ -287,7 +288,8 @@ fn strange_reply() -> ApiError {
     ApiError::new(ErrorCode::Internal, "the engine gave the answer of another question")
 }
 
-fn view(record: &JobRecord) -> JobView {
+/// A job as lists show it.
+pub(super) fn view(record: &JobRecord) -> JobView {
     JobView {
         id: record.id,
         name: record.spec.display_name().to_owned(),

@@ -14,9 +14,11 @@ mod events;
 mod front;
 mod guard;
 mod health;
+mod ideas;
 mod info;
 mod job_body;
 mod jobs;
+mod ledger;
 mod limits;
 mod log_source;
 mod logs;
@@ -95,6 +97,8 @@ fn routes() -> aide::axum::ApiRouter<Api> {
         .merge(nodes::routes())
         .merge(tokens::routes())
         .merge(uploads::routes())
+        .merge(ideas::routes())
+        .merge(ledger::routes())
         .merge(info::routes());
     aide::axum::ApiRouter::new().nest("/api/v1", v1).merge(health::routes())
 }

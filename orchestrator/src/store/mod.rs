@@ -26,6 +26,7 @@ use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
     attempt::JobState,
+    idea::IdeaId,
 };
 
 /// What can go wrong with a store.
@@ -39,7 +40,7 @@ pub enum StoreError {
         /// The driver's error.
         source: sqlx::Error,
     },
-    /// Another orchestrator leads: nothing was written.
+    /// Another orchestrator leads, or this one has loaded the state again since: nothing was written.
     #[error("another orchestrator leads; this one's epoch {mine} is over")]
     NotLeader {
         /// The epoch that is over.
@@ -58,6 +59,8 @@ pub enum StoreError {
 pub struct Round<'a> {
     /// The leader's own epoch; another one in the database refuses the round.
     pub leader: u64,
+    /// The load of the state that it was decided on, from [`Store::settle`]; a later one refuses it too.
+    pub load: u64,
     /// All of it or nothing, in this order; later changes of a row override earlier ones.
     pub changes: &'a [Change],
     /// The position in the stream NODE_EVENT up to which the changes speak; absent to leave it.
@@ -93,6 +96,21 @@ pub struct EventFilter {
     pub job: Option<JobId>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// A job with an idea began, was retried or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdeaNews {
+    /// Its number in the event log.
+    pub seq: u64,
+    /// The idea.
+    pub idea: IdeaId,
+    /// The job.
+    pub job: JobId,
+    /// Its name for people.
+    pub job_name: String,
+    /// Where the job was then.
+    pub state: JobState,
 }
 
 /// A token as stored; the secret is not.
@@ -160,6 +178,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Who leads.
     async fn lead(&self) -> Result<Lead, StoreError>;
+
+    /// Begins a load: waits for this leader's rounds that the database has begun, and refuses from now on
+    /// those that it will hear of later, given up long ago or not. The number of the load, for
+    /// [`Round::load`]; what is loaded after this is final. [`StoreError::NotLeader`] when another one leads.
+    async fn settle(&self, leader: u64) -> Result<u64, StoreError>;
 
     /// All that is live, and the position in the stream.
     async fn load(&self) -> Result<(Snapshot, u64), StoreError>;
@@ -233,6 +256,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         code_hash: [u8; 32],
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// What the ledger of ideas is still to be told, oldest first, and the number of the event log up to which
+    /// that is all; at most ten thousand events are looked at.
+    async fn ledger_news(&self) -> Result<(Vec<IdeaNews>, u64), StoreError>;
+
+    /// The ledger knows everything up to this number; never goes back.
+    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError>;
 
     /// Answers when the database does.
     async fn ping(&self) -> Result<(), StoreError>;

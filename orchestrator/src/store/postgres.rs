@@ -71,6 +71,7 @@ impl Driver for PgDatabase {
         let text = AssertSqlSafe(script.postgres());
         let statement =
             sqlx::query_scalar(text).bind(script.leader).bind(script.events).bind(script.position);
+        let statement = statement.bind(script.load);
         let statement = script.into_rows().fold(statement, |statement, rows| statement.bind(rows));
         statement.fetch_optional(&self.pool).await.map_err(failed("writing a round"))
     }

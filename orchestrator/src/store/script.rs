@@ -11,12 +11,13 @@ use serde::Serialize;
 
 use super::{StoreError, rows::json, sql::Dialects};
 
-/// Takes the round's numbers of events; no row when another leader is in charge. `$1` is the leader, `$2` how
-/// many events there are, `$3` the stream's position or null.
+/// Takes the round's numbers of events; no row when another leader is in charge, or this one has loaded the
+/// state again since. `$1` is the leader, `$2` how many events there are, `$3` the stream's position or null,
+/// `$4` the load.
 const FENCE: &str = "UPDATE meta SET event_seq = event_seq + $2, position = COALESCE($3, position) \
-    WHERE leader = $1 RETURNING event_seq";
+    WHERE leader = $1 AND loads = $4 RETURNING event_seq";
 /// The arguments of [`FENCE`].
-const FENCE_ARGS: usize = 3;
+const FENCE_ARGS: usize = 4;
 
 /// One statement over the rows of a JSON array.
 #[derive(Debug)]
@@ -34,13 +35,15 @@ pub(super) struct Script {
     pub(super) events: i64,
     /// The stream's new position; absent to leave it.
     pub(super) position: Option<i64>,
+    /// The load of the state that the round was decided on.
+    pub(super) load: i64,
     parts: Vec<Part>,
 }
 
 impl Script {
     /// A round that writes nothing yet.
-    pub(super) const fn new(leader: i64, events: i64, position: Option<i64>) -> Self {
-        Self { leader, events, position, parts: Vec::new() }
+    pub(super) const fn new(leader: i64, load: i64, events: i64, position: Option<i64>) -> Self {
+        Self { leader, events, position, load, parts: Vec::new() }
     }
 
     /// Writes all rows with one statement, or a few when they are many. Does nothing when there are none.
@@ -97,13 +100,13 @@ mod tests {
     #[test]
     fn each_part_names_its_own_argument() {
         const A: Dialects = fenced_rows!("INSERT INTO a SELECT r.value", "");
-        let mut script = Script::new(1, 0, None);
+        let mut script = Script::new(1, 1, 0, None);
         script.write(A, std::iter::empty::<u8>()).unwrap();
         script.write(A, [1].iter()).unwrap();
         script.write(A, [2].iter()).unwrap();
         let (sqlite, postgres) = (script.sqlite(), script.postgres());
         for text in [&sqlite, &postgres] {
-            assert!(text.contains("($4") && text.contains("($5") && !text.contains("{rows}"));
+            assert!(text.contains("($5") && text.contains("($6") && !text.contains("{rows}"));
         }
         assert!(sqlite.ends_with("; COMMIT"), "{sqlite}");
         assert_eq!(script.into_rows().collect::<Vec<_>>(), ["[1]", "[2]"]);

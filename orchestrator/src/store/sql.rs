@@ -33,13 +33,14 @@ macro_rules! from_rows {
 pub(super) use from_rows;
 
 /// A statement of a round: over the rows `r` of the JSON array whose argument `{rows}` stands for, and
-/// without effect under a lead that is over ([`super::script`]).
+/// without effect under a lead or a load that is over ([`super::script`]).
 macro_rules! fenced_rows {
     ($head:literal, $tail:literal) => {
         $crate::store::sql::Dialects {
             sqlite: concat!(
                 $head,
-                " FROM jsonb_each({rows}) AS r WHERE (SELECT leader FROM meta) = $1 ",
+                " FROM jsonb_each({rows}) AS r \
+                  WHERE (SELECT leader = $1 AND loads = $4 FROM meta) ",
                 $tail
             ),
             postgres: concat!(

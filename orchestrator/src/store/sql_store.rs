@@ -12,9 +12,11 @@ use mesh_schemas::{
 use sqlx::FromRow;
 
 use super::{
-    Claim, Committed, EventFilter, JobFilter, Lead, Round, Store, StoreError, TokenRow,
+    Claim, Committed, EventFilter, IdeaNews, JobFilter, Lead, Round, Store, StoreError, TokenRow,
     batch::Batch,
-    rows::{attempt, event, job, join_code, json::int, lead, meta, node, task, token, value},
+    rows::{
+        attempt, event, job, join_code, json::int, lead, ledger, meta, node, task, token, value,
+    },
     script::Script,
     sql::{Driver, Query, Transaction},
 };
@@ -35,7 +37,8 @@ impl<D> SqlStore<D> {
 fn script(round: &Round<'_>) -> Result<Script, StoreError> {
     let batch = Batch::fold(round.changes);
     let events = i64::try_from(batch.events.len()).unwrap_or(i64::MAX);
-    let mut script = Script::new(int(round.leader), events, round.position.map(int));
+    let (leader, load) = (int(round.leader), int(round.load));
+    let mut script = Script::new(leader, load, events, round.position.map(int));
     job::write(&mut script, &batch)?;
     task::write(&mut script, &batch)?;
     attempt::write(&mut script, &batch)?;
@@ -86,6 +89,15 @@ impl<D: Driver> Store for SqlStore<D> {
 
     async fn lead(&self) -> Result<Lead, StoreError> {
         lead::look(&self.db).await
+    }
+
+    async fn settle(&self, leader: u64) -> Result<u64, StoreError> {
+        let doing = "settling what was given up";
+        let mut tx = self.db.write(doing).await?;
+        lead::fence(&mut tx, leader).await?;
+        let load = meta::next_load(&mut tx).await?;
+        tx.commit(doing).await?;
+        Ok(load)
     }
 
     async fn load(&self) -> Result<(Snapshot, u64), StoreError> {
@@ -208,6 +220,17 @@ impl<D: Driver> Store for SqlStore<D> {
         let used = join_code::use_up(&mut tx, code_hash, now).await?;
         tx.commit(doing).await?;
         Ok(used)
+    }
+
+    async fn ledger_news(&self) -> Result<(Vec<IdeaNews>, u64), StoreError> {
+        ledger::news(&self.db).await
+    }
+
+    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError> {
+        let doing = "keeping what the ledger was told";
+        let mut tx = self.db.write(doing).await?;
+        ledger::told(&mut tx, leader, seq).await?;
+        tx.commit(doing).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -116,6 +116,7 @@ impl Driver for SqliteFile {
         let text = AssertSqlSafe(script.sqlite());
         let statement =
             sqlx::query_scalar(text).bind(script.leader).bind(script.events).bind(script.position);
+        let statement = statement.bind(script.load);
         let statement = script.into_rows().fold(statement, |statement, rows| statement.bind(rows));
         let seq = statement.fetch_all(&mut *exchange.connection).await.map_err(failed(doing))?;
         exchange.ended = true;

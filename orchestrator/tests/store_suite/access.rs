@@ -21,7 +21,7 @@ fn token(number: u8, scope: Scope) -> TokenRow {
 }
 
 pub(crate) async fn tokens_are_kept_found_and_deleted(database: Database) {
-    let Leader { store, leader } = database.lead().await;
+    let Leader { store, leader, .. } = database.lead().await;
     let all = [token(3, Scope::Read), token(1, Scope::Submit), token(2, Scope::Admin)];
     for token in &all {
         store.insert_token(leader, token).await.unwrap();
@@ -38,7 +38,7 @@ pub(crate) async fn tokens_are_kept_found_and_deleted(database: Database) {
 }
 
 pub(crate) async fn a_join_code_works_once_and_before_it_expires(database: Database) {
-    let Leader { store, leader } = database.lead().await;
+    let Leader { store, leader, .. } = database.lead().await;
     store.insert_join_code(leader, [1; 32], at(10)).await.unwrap();
     store.insert_join_code(leader, [2; 32], at(10)).await.unwrap();
     assert!(!store.use_join_code(leader, [3; 32], at(1)).await.unwrap(), "no such code");
@@ -48,7 +48,7 @@ pub(crate) async fn a_join_code_works_once_and_before_it_expires(database: Datab
 }
 
 pub(crate) async fn of_many_at_once_one_uses_a_join_code(database: Database) {
-    let Leader { store: one, leader } = database.lead().await;
+    let Leader { store: one, leader, .. } = database.lead().await;
     let other = database.open().await;
     for round in 0..5 {
         one.insert_join_code(leader, [round; 32], at(10)).await.unwrap();

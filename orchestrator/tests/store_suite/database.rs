@@ -48,7 +48,7 @@ impl Database {
     pub(crate) async fn lead(&self) -> Leader {
         let store = self.open().await;
         let leader = store.take_lead().await.unwrap();
-        Leader { store, leader }
+        Leader::load(store, leader).await
     }
 
     /// Runs a statement past the store, as other software would.
@@ -117,11 +117,19 @@ impl UnderWay {
 pub(crate) struct Leader {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) leader: u64,
+    pub(crate) load: u64,
 }
 
 impl Leader {
+    /// The leader of this epoch begins to load the state.
+    pub(crate) async fn load(store: Arc<dyn Store>, leader: u64) -> Self {
+        let load = store.settle(leader).await.unwrap();
+        Self { store, leader, load }
+    }
+
     pub(crate) async fn try_commit(&self, changes: &[Change]) -> Result<Committed, StoreError> {
-        self.store.commit(Round { leader: self.leader, changes, position: None }).await
+        let (leader, load) = (self.leader, self.load);
+        self.store.commit(Round { leader, load, changes, position: None }).await
     }
 
     pub(crate) async fn commit(&self, changes: &[Change]) -> Committed {

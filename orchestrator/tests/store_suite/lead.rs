@@ -156,12 +156,13 @@ pub(crate) async fn a_leader_that_was_replaced_writes_nothing_at_all(database: D
     let old = claim(&*store, by("old", Duration::ZERO)).await.unwrap();
     store.insert_token(old, &token(1)).await.unwrap();
     store.insert_join_code(old, [1; 32], at(9)).await.unwrap();
+    let leader = Leader::load(store.clone(), old).await;
     let new = claim(&*store, by("new", LONG)).await.unwrap();
 
-    let leader = Leader { store: store.clone(), leader: old };
     let changes: [Change; 1] = [event(None, EventKind::NodeJoined)];
     let refused: Vec<Result<(), StoreError>> = vec![
         leader.try_commit(&changes).await.map(drop),
+        store.settle(old).await.map(drop),
         store.renew_lead(old, LONG).await,
         store.insert_token(old, &token(2)).await,
         store.delete_token(old, token(1).id).await.map(drop),
@@ -175,6 +176,6 @@ pub(crate) async fn a_leader_that_was_replaced_writes_nothing_at_all(database: D
     assert_eq!(store.tokens().await.unwrap(), [token(1)]);
     assert!(!store.use_join_code(new, [2; 32], at(1)).await.unwrap());
     assert!(store.use_join_code(new, [1; 32], at(1)).await.unwrap());
-    let leader = Leader { store, leader: new };
+    let leader = Leader::load(store, new).await;
     assert_eq!(leader.commit(&changes).await.event_seq, 1);
 }

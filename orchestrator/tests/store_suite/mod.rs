@@ -8,6 +8,7 @@ pub(crate) mod durability;
 pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod lead;
+pub(crate) mod ledger;
 pub(crate) mod mesh;
 pub(crate) mod model;
 pub(crate) mod nodes;

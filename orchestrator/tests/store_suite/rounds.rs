@@ -13,8 +13,11 @@ use super::{
         accepted, array, at, end, ended, event, job, job_id, key, leased, manifest, progress, task,
         task_row,
     },
-    database::Database,
+    database::{Database, Leader},
 };
+
+/// Long enough to see that something waits.
+const A_WHILE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn every_lead_is_larger_than_any_before(database: Database) {
     let (one, other) = (database.open().await, database.open().await);
@@ -34,7 +37,7 @@ pub(crate) async fn a_round_of_an_older_leader_is_refused_and_writes_nothing(dat
     let changes = [accepted(&job(2)), event(Some(2), EventKind::JobAccepted)];
     let refused = old
         .store
-        .commit(Round { leader: old.leader, changes: &changes, position: Some(9) })
+        .commit(Round { leader: old.leader, load: old.load, changes: &changes, position: Some(9) })
         .await
         .unwrap_err();
     assert!(matches!(refused, StoreError::NotLeader { mine } if mine == old.leader), "{refused}");
@@ -45,17 +48,49 @@ pub(crate) async fn a_round_of_an_older_leader_is_refused_and_writes_nothing(dat
     assert_eq!(committed.event_seq, 2, "the refused round took a number");
 }
 
-/// A round whose answer was lost may still come to pass. What the engine loads after an empty round has it.
-pub(crate) async fn an_empty_round_waits_for_the_round_under_way(database: Database) {
+/// A round whose answer was lost may still come to pass. What the engine loads after it settled has it.
+pub(crate) async fn settling_waits_for_the_round_under_way(database: Database) {
     let leader = database.lead().await;
     let under_way = database.begin("UPDATE meta SET position = 77").await;
-    let mut empty = std::pin::pin!(leader.try_commit(&[]));
-    let waits = tokio::time::timeout(Duration::from_millis(300), &mut empty).await;
+    let mut settled = std::pin::pin!(leader.store.settle(leader.leader));
+    let waits = tokio::time::timeout(A_WHILE, &mut settled).await;
     assert!(waits.is_err(), "it did not wait: {waits:?}");
     assert_eq!(leader.store.load().await.unwrap().1, 0, "reading does not wait, and sees what was");
     under_way.commit().await;
-    empty.await.unwrap();
+    assert!(settled.await.unwrap() > leader.load);
     assert_eq!(leader.store.load().await.unwrap().1, 77);
+}
+
+/// A round that was given up in the network reaches the database only after the state was loaded again.
+pub(crate) async fn a_round_of_before_the_load_is_refused_and_writes_nothing(database: Database) {
+    let before = database.lead().await;
+    before.commit(&[accepted(&job(1))]).await;
+    let after = Leader::load(before.store.clone(), before.leader).await;
+    let changes = [accepted(&job(2)), task(2, 0, TaskState::Leased, 1), leased(key(2, 0, 1))];
+    let refused = before.try_commit(&changes).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotLeader { .. }), "{refused}");
+    assert_eq!(after.store.jobs(&all_jobs()).await.unwrap().len(), 1);
+    assert!(after.store.attempts(&job(2), 0).await.unwrap().is_empty());
+    after.commit(&changes).await;
+    assert_eq!(after.store.jobs(&all_jobs()).await.unwrap().len(), 2);
+}
+
+/// The same with a round that the database has begun when the load is through.
+pub(crate) async fn a_round_that_waits_behind_the_load_is_refused(database: Database) {
+    let before = database.lead().await;
+    let held = database.hold().await;
+    let mut settled = std::pin::pin!(before.store.settle(before.leader));
+    assert!(tokio::time::timeout(A_WHILE, &mut settled).await.is_err());
+    let changes = [accepted(&job(1))];
+    let mut late = std::pin::pin!(before.try_commit(&changes));
+    assert!(tokio::time::timeout(A_WHILE, &mut late).await.is_err());
+    held.commit().await;
+    let load = settled.await.unwrap();
+    let refused = late.await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotLeader { .. }), "{refused}");
+    let leader = Leader { store: before.store.clone(), load, ..before };
+    assert!(leader.store.jobs(&all_jobs()).await.unwrap().is_empty());
+    leader.commit(&changes).await;
 }
 
 pub(crate) async fn later_changes_of_a_row_override_earlier_ones(database: Database) {
@@ -162,7 +197,8 @@ pub(crate) async fn the_position_moves_only_when_a_round_names_one(database: Dat
     let leader = database.lead().await;
     // A stream that was wiped begins with 1 again.
     for (position, expected) in [(None, 0), (Some(7), 7), (None, 7), (Some(1), 1)] {
-        let round = Round { leader: leader.leader, changes: &[], position };
+        let Leader { leader: epoch, load, .. } = leader;
+        let round = Round { leader: epoch, load, changes: &[], position };
         leader.store.commit(round).await.unwrap();
         assert_eq!(leader.store.load().await.unwrap().1, expected);
     }

@@ -90,6 +90,9 @@ pub struct ServerInfo {
     pub bus_ok: bool,
     /// The object store answers.
     pub objects_ok: bool,
+    /// The registry of ideas answers.
+    #[serde(default)]
+    pub ledger_ok: bool,
     /// Nodes by state.
     pub nodes: BTreeMap<NodeState, u32>,
     /// Tasks that wait.

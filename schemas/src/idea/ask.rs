@@ -133,6 +133,31 @@ pub enum LedgerAsk {
     Stats {},
 }
 
+impl LedgerAsk {
+    /// The word in the field `ask`, which is also the last token of the subject.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "append",
+            Self::Show { .. } => "show",
+            Self::List(_) => "list",
+            Self::Search(_) => "search",
+            Self::Rank(_) => "rank",
+            Self::Graph { .. } => "graph",
+            Self::Jobs { .. } => "jobs",
+            Self::Ideas { .. } => "ideas",
+            Self::Exists { .. } => "exists",
+            Self::JobState { .. } => "job_state",
+            Self::Checkpoint {} => "checkpoint",
+            Self::Prove { .. } => "prove",
+            Self::Tile { .. } => "tile",
+            Self::Entries { .. } => "entries",
+            Self::Body { .. } => "body",
+            Self::Erase { .. } => "erase",
+            Self::Stats {} => "stats",
+        }
+    }
+}
+
 /// The registry's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "snake_case")]

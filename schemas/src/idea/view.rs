@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{attempt::JobState, id::JobId, time::Timestamp};
+use crate::{
+    api::{JobView, TaskView},
+    attempt::JobState,
+    id::JobId,
+    time::Timestamp,
+};
 
 use super::{AuthorId, Entry, EntryId, IdeaId, IdeaStatus, Relation};
 
@@ -23,7 +28,7 @@ pub struct IdeaView {
     pub id: IdeaId,
     /// Its index in the log.
     pub index: u64,
-    /// First line of its latest text, cut to 120 characters; empty when erased or hidden.
+    /// First line of its latest text, cut to 120 characters; empty when erased or hidden, and in lists when sealed.
     pub title: String,
     /// Who filed it.
     pub author: AuthorId,
@@ -128,6 +133,30 @@ pub struct IdeaJob {
     pub state: JobState,
     /// The entry that says so.
     pub entry: EntryId,
+}
+
+/// What came of an idea: one job, as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdeaWork {
+    /// As the ledger has it.
+    pub idea: IdeaJob,
+    /// As the cluster has it; absent when it is another cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobView>,
+    /// Its tasks with their last attempts and what these stored.
+    pub tasks: Vec<TaskView>,
+}
+
+/// The way back from a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobIdeas {
+    /// The job.
+    pub job: JobId,
+    /// The idea that it names, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaDetail>,
+    /// What the ledger was told of the job.
+    pub told: Vec<IdeaJob>,
 }
 
 /// An idea with its score and how that came about.

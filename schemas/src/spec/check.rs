@@ -49,6 +49,7 @@ impl JobSpec {
         self.upload.check()?;
         self.check_array()?;
         self.check_after()?;
+        self.check_idea()?;
         self.idempotency_key.as_deref().map_or(Ok(()), check_idempotency_key)
     }
 
@@ -84,6 +85,14 @@ impl JobSpec {
                 format!("the item {} has a NUL or over {COMMAND_BYTES_MAX} bytes", shown(item)),
             )),
         }
+    }
+
+    fn check_idea(&self) -> Result<(), Problem> {
+        if !self.autonomous || self.idea.is_some() {
+            return Ok(());
+        }
+        let detail = "the job is marked autonomous and names no idea; one in the ledger is needed";
+        Err(Problem::new(ErrorCode::NoIdea, detail).at("idea"))
     }
 
     fn check_after(&self) -> Result<(), Problem> {

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that costs next to nothing: one connection, no runtime, requests may be pipelined.
+//! An HTTP/1.1 client that costs next to nothing: one connection, no runtime.
 //! On a small machine a client's own work would otherwise be measured with the mesh's.
 
 use std::{
@@ -22,8 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const IDLE_MAX: Duration = Duration::from_secs(5);
 /// Longest body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
-/// Requests that are under way at once when many are sent.
-const WINDOW: usize = 64;
 /// What most bodies are.
 const JSON: &str = "application/json";
 /// What a file is sent in.
@@ -85,31 +83,6 @@ impl Client {
     /// GET of something that must be there.
     pub(crate) fn read<T: DeserializeOwned>(&mut self, path: &str) -> anyhow::Result<T> {
         self.get(path)?.json().with_context(|| format!("GET {path}"))
-    }
-
-    /// Sends the same request so often, not waiting for one answer before the next request; each answer
-    /// is handed over in its order.
-    pub(crate) fn post_many(
-        &mut self,
-        path: &str,
-        body: &[u8],
-        count: usize,
-        mut each: impl FnMut(Answer) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let request = self.request("POST", path, JSON, body);
-        let (mut sent, mut received) = (0, 0);
-        while received < count {
-            // Many are written at once and half of the window stays under way meanwhile.
-            let room = WINDOW.min(count - received) - (sent - received);
-            if sent < count && room >= (WINDOW / 2).min(count - sent) {
-                let now = room.min(count - sent);
-                self.send(&request.repeat(now))?;
-                sent += now;
-            }
-            each(self.receive()?)?;
-            received += 1;
-        }
-        Ok(())
     }
 
     /// Submits a job.

@@ -13,7 +13,7 @@ use mesh_tests::{
 };
 use tempfile::TempDir;
 
-use crate::{Run, Store, client::Client, proc};
+use crate::{Run, Store, client::Client, h2, proc};
 
 /// Longest wait for a part to come back.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
@@ -27,8 +27,9 @@ pub(crate) struct Cluster {
     token: String,
     /// The directory of the PostgreSQL's socket.
     database_dir: Option<String>,
+    database_url: Option<String>,
     // After the mesh, which uses it.
-    _postgres: Option<Postgres>,
+    postgres: Option<Postgres>,
     _dir: TempDir,
 }
 
@@ -38,7 +39,7 @@ impl Cluster {
         run.runtime.block_on(async {
             let dir = mesh_tests::tmp::dir("bench");
             let mut options = Options { nodes, cpu: "2", ..Options::default() };
-            let (mut postgres, mut database_dir) = (None, None);
+            let (mut postgres, mut database_dir, mut database_url) = (None, None, None);
             if run.store == Store::Postgres {
                 let server = Postgres::start().await?;
                 let url = server.database().await?;
@@ -46,6 +47,7 @@ impl Cluster {
                 let file = dir.path().join("password");
                 mesh_fabric::files::write_private(&file, server.password().as_bytes())?;
                 let file = file.to_string_lossy().into_owned();
+                database_url = Some(url.clone());
                 options.args.extend(["--database".into(), url]);
                 options.args.extend(["--database-password-file".into(), file]);
                 postgres = Some(server);
@@ -53,7 +55,7 @@ impl Cluster {
             let mesh = Mesh::start(&options).await;
             let token = std::fs::read_to_string(mesh.data().join("admin.token"))?;
             let token = token.trim().to_owned();
-            Ok(Self { mesh, token, database_dir, _postgres: postgres, _dir: dir })
+            Ok(Self { mesh, token, database_dir, database_url, postgres, _dir: dir })
         })
     }
 
@@ -62,9 +64,39 @@ impl Cluster {
         Client::connect(self.mesh.server(), Some(self.token.clone()))
     }
 
+    /// Posts the same JSON body `count` times, many at once, over one HTTP/2 connection.
+    pub(crate) fn post_many(
+        &self,
+        path: &str,
+        body: &[u8],
+        count: usize,
+        each: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let to = h2::To { server: self.mesh.server(), token: &self.token, path };
+        h2::post_many(to, body, count, each)
+    }
+
     /// The orchestrator's process.
     pub(crate) fn orchestrator(&self) -> anyhow::Result<u32> {
         self.part("orchestrator")
+    }
+
+    /// The registry of ideas' process.
+    pub(crate) fn ideas(&self) -> anyhow::Result<u32> {
+        self.part("ideas")
+    }
+
+    /// Checks the whole ledger with the registry's own command.
+    pub(crate) fn verify_ideas(&self) -> anyhow::Result<std::process::ExitStatus> {
+        let mut command = std::process::Command::new(mesh_tests::bins::path("mesh-ideas"));
+        command.arg("verify").arg("--config").arg(self.mesh.data().join("ideas.toml"));
+        Ok(command.stdout(std::process::Stdio::null()).status()?)
+    }
+
+    /// URL and password of the PostgreSQL, when there is one.
+    pub(crate) fn database(&self) -> Option<(&str, &str)> {
+        let postgres = self.postgres.as_ref()?;
+        Some((self.database_url.as_deref()?, postgres.password()))
     }
 
     /// The broker's process.

@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 mod fleet;
 mod floor;
+mod h2;
 mod kept;
 mod machine;
 mod proc;

@@ -295,6 +295,12 @@ pub struct FaultNote {
     pub scenario: String,
     /// What.
     pub what: String,
+    /// The node that died by it with all of its work.
+    #[serde(default)]
+    pub died: Option<String>,
+    /// Until the last of it was undone, in milliseconds.
+    #[serde(default)]
+    pub lasts_ms: u64,
 }
 
 /// How the run ended.

@@ -8,6 +8,7 @@ pub mod check;
 pub mod client;
 pub mod cluster;
 pub mod history;
+pub mod measure;
 pub mod read;
 pub mod record;
 pub mod report;

@@ -148,7 +148,7 @@ async fn run_check(args: CheckArgs) -> anyhow::Result<bool> {
         (None, None) => History::default(),
     };
     let report = check(&history);
-    print!("{}", report::verdicts(&report, &history));
+    print!("{}{}", report::figures(&history), report::verdicts(&report, &history));
     println!("{}", if report.is_good() { "NOTHING IS BROKEN" } else { "SOMETHING IS BROKEN" });
     Ok(report.is_good())
 }

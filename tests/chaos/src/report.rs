@@ -7,6 +7,7 @@ use comfy_table::{Cell, Table, presets::NOTHING};
 use crate::{
     check::{Report, Verdict},
     history::{Action, History, Op, Outcome as Told},
+    measure,
     run::Outcome,
     scenarios,
 };
@@ -20,6 +21,7 @@ pub fn say(begun: Instant, what: impl fmt::Display) {
 pub fn of_run(outcome: &Outcome) -> String {
     let mut text = faults(outcome);
     text.push_str(&requests(&outcome.history));
+    text.push_str(&figures(&outcome.history));
     text.push_str(&verdicts(&outcome.report, &outcome.history));
     for ended in &outcome.ended {
         text.push_str(&format!("noted: {ended}\n"));
@@ -82,6 +84,32 @@ fn told(op: &Op) -> String {
         Some(Told::Fail(code)) => format!("no: {code}"),
         Some(Told::Unknown(_)) | None => "unknown".into(),
     }
+}
+
+/// What was measured.
+pub fn figures(history: &History) -> String {
+    let mut text = String::new();
+    let mut requeues: Vec<u64> =
+        measure::requeues(history).iter().map(|requeue| requeue.after_ms).collect();
+    requeues.sort_unstable();
+    let seconds = |ms: Option<&u64>| ms.map_or(0.0, |ms| *ms as f64 / 1e3);
+    if !requeues.is_empty() {
+        text.push_str(&format!(
+            "{} attempts were lost with their node and given up {:.1} s after its death in the middle, \
+             {:.1} s at worst\n",
+            requeues.len(),
+            seconds(requeues.get(requeues.len() / 2)),
+            seconds(requeues.last()),
+        ));
+    }
+    if let Some([rolling, other]) = measure::rolling(history) {
+        let part = if other > 0.0 { 100.0 * rolling / other } else { 0.0 };
+        text.push_str(&format!(
+            "while every part was restarted {rolling:.1} tasks ended in a second, otherwise {other:.1} \
+             ({part:.0} %)\n"
+        ));
+    }
+    text + "\n"
 }
 
 /// One line for each invariant, then each breach with its events.

@@ -262,10 +262,13 @@ impl Running {
         let at = mesh_fabric::time::now();
         let strike = (scenario.strike)(stage).await.with_context(|| scenario.id)?;
         say(self.begun, format_args!("{:<4} {}: {}", scenario.id, scenario.title, strike.what));
+        let lasts = strike.later.iter().map(|(after, _)| *after).max().unwrap_or_default();
+        let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let now = Instant::now();
         self.pending.extend(strike.later.into_iter().map(|(after, later)| (now + after, later)));
         self.broken.extend(strike.broken.map(|what| format!("{}: {what}", scenario.id)));
-        self.faults.push(FaultNote { at, scenario: scenario.id.into(), what: strike.what });
+        let (scenario, what, died) = (scenario.id.into(), strike.what, strike.died);
+        self.faults.push(FaultNote { at, scenario, what, died, lasts_ms });
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! TARGET` lets libFuzzer search for more. Beyond not panicking, a target says what must hold of what was
 //! read: that it can be written and read again as the same, or that cutting the bytes changes nothing.
 
+mod ideas;
 mod targets;
 
 /// One decoder.
@@ -16,7 +17,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "job_spec", run: targets::job_spec },
     Target { name: "node_message", run: targets::node_message },
     Target { name: "manifest", run: targets::manifest },
@@ -25,6 +26,10 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "supervisor_line", run: targets::supervisor_line },
     Target { name: "node_config", run: targets::node_config },
     Target { name: "words", run: targets::words },
+    Target { name: "ledger_entry", run: ideas::ledger_entry },
+    Target { name: "log_file", run: ideas::log_file },
+    Target { name: "idea_text", run: ideas::idea_text },
+    Target { name: "idea_import", run: ideas::idea_import },
 ];
 
 /// The target of this name.

@@ -2,16 +2,16 @@
 //! unheard, or are undone by a restart.
 //!
 //! A transaction is carried out as a whole when it lands. As the first statement of each takes the lock
-//! on the one row that fences, transactions land in the order they were begun in; reading waits for
-//! nobody, so it may see the state before a transaction that its writer has given up.
+//! on the one row that fences, transactions land in the order they were begun in, but for rounds that
+//! were given up in the network, which come whenever they come; reading waits for nobody, so it may see
+//! the state before a transaction that its writer has given up.
+
+mod rows;
 
 use std::collections::BTreeMap;
 
-use mesh_core::{Change, Existing, JobRecord, NodeRecord, Snapshot, TaskRecord};
-use mesh_schemas::{
-    AttemptKey, EndClass, JobId, JournalId, NodeId, TaskState, attempt::JobState,
-    manifest::ManifestSummary,
-};
+use mesh_core::{Change, JobRecord, NodeRecord, TaskRecord};
+use mesh_schemas::{AttemptKey, EndClass, JobId, JournalId, NodeId, manifest::ManifestSummary};
 
 use crate::{
     env::{Env, Event, Link},
@@ -23,7 +23,7 @@ use crate::{
 /// How long a writer waits for the answer before it counts as lost, in milliseconds.
 const COMMIT_WAIT_MAX: u64 = 30_000;
 /// A leader that was not heard for so long may be replaced, in milliseconds.
-const LEAD_MS: u64 = 5_000;
+pub(crate) const LEAD_MS: u64 = 5_000;
 
 /// An attempt's row.
 #[derive(Debug, Clone)]
@@ -36,8 +36,10 @@ pub(crate) struct AttemptRow {
 /// What a transaction does.
 #[derive(Debug)]
 pub(crate) enum Write {
-    /// Writes a round, if its leader still leads.
-    Round { leader: u64, changes: Vec<Change> },
+    /// Writes a round, if its leader still leads and has not begun another load since.
+    Round { leader: u64, load: u64, changes: Vec<Change> },
+    /// Begins a load, if the leader still leads.
+    Settle { leader: u64 },
     /// Takes the lead, from nobody or from a leader that is silent.
     TakeLead,
 }
@@ -45,7 +47,7 @@ pub(crate) enum Write {
 /// What its writer hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It came to pass; the leader's epoch.
+    /// It came to pass; the leader's epoch, or the number of the load.
     Done(u64),
     /// Another one leads.
     NotLeader,
@@ -73,6 +75,7 @@ pub(crate) struct Db {
     pub(crate) nodes: BTreeMap<NodeId, NodeRecord>,
     pub(crate) journals: BTreeMap<(NodeId, JournalId), u64>,
     leader: u64,
+    loads: u64,
     renewed_at: u64,
     down_until: u64,
     /// When the last transaction under way lands.
@@ -96,6 +99,11 @@ impl Db {
     /// Nobody leads, or whoever does is silent.
     pub(crate) const fn wants_leader(&self, now: u64) -> bool {
         self.leader == 0 || now >= self.renewed_at + LEAD_MS
+    }
+
+    /// The leader's epoch, and the number of its load.
+    pub(crate) const fn lead(&self) -> (u64, u64) {
+        (self.leader, self.loads)
     }
 
     /// The leader says that it is there; false when it leads no more.
@@ -146,6 +154,18 @@ impl Db {
             return transaction;
         }
         let unknown = env.strikes(env.options.commit_unknown);
+        let is_round = matches!(write, Write::Round { .. });
+        if unknown && is_round && env.rng.chance(200) {
+            // It is still in the network when its writer gives it up.
+            env.stats.count(Kind::CommitUnknown);
+            let wait = env.rng.between(1, 5_000);
+            let lands_in = wait + env.rng.between(1, COMMIT_WAIT_MAX);
+            env.after(lands_in, Event::Land { transaction });
+            tell(env, wait, by, transaction, Outcome::Unavailable);
+            let gives_up_at = Some(env.now + wait);
+            self.flights.insert(transaction, Flight { by, write, gives_up_at });
+            return transaction;
+        }
         let slow = env.strikes(if unknown { 300 } else { 5 });
         let wait = env.rng.between(1, if slow { 20_000 } else { 10 });
         self.locked_until = self.locked_until.max(env.now) + wait;
@@ -180,13 +200,28 @@ impl Db {
 
     fn carry_out(&mut self, env: &mut Env, write: Write) -> (Outcome, Option<Vec<Change>>) {
         match write {
-            Write::Round { leader, changes } => {
+            Write::Round { leader, load, changes } => {
                 let fenced = env.options.bug != Some(Bug::OldLeaderNotFenced);
                 if leader != self.leader && fenced {
                     return (Outcome::NotLeader, None);
                 }
+                if load != self.loads && env.options.bug != Some(Bug::OldLoadNotFenced) && fenced {
+                    env.stats.count(Kind::OldLoadRefused);
+                    return (Outcome::NotLeader, None);
+                }
+                if !self.admits(&changes) {
+                    env.stats.count(Kind::CommitFailed);
+                    return (Outcome::Unavailable, None);
+                }
                 self.commit(env, &changes);
                 (Outcome::Done(leader), Some(changes))
+            }
+            Write::Settle { leader } => {
+                if leader != self.leader {
+                    return (Outcome::NotLeader, None);
+                }
+                self.loads += 1;
+                (Outcome::Done(self.loads), None)
             }
             Write::TakeLead => {
                 if !self.wants_leader(env.now) {
@@ -205,87 +240,6 @@ impl Db {
         env.mix(u64::try_from(changes.len()).unwrap_or(0));
         changes.iter().for_each(|change| self.apply(change));
         env.observer.committed(changes, &mut env.stats);
-    }
-
-    pub(crate) fn apply(&mut self, change: &Change) {
-        match change {
-            Change::JobAccepted(job) => {
-                self.jobs.insert(job.id, (**job).clone());
-            }
-            Change::JobProgress { job, progress } => {
-                if let Some(job) = self.jobs.get_mut(job) {
-                    job.progress = progress.clone();
-                }
-            }
-            Change::Task(task) => {
-                self.tasks.insert((task.job, task.task), (**task).clone());
-            }
-            Change::AttemptLeased { attempt, node, .. } => {
-                let row = AttemptRow { node: *node, ended: None, manifest: None };
-                self.attempts.insert(*attempt, row);
-            }
-            Change::AttemptManifest { attempt, manifest } => {
-                if let Some(row) = self.attempts.get_mut(attempt) {
-                    row.manifest = Some((**manifest).clone());
-                }
-            }
-            Change::AttemptEnded(end) => {
-                if let Some(row) = self.attempts.get_mut(&end.attempt) {
-                    row.ended = Some(end.class);
-                    let kept = end.manifest.clone().or_else(|| row.manifest.take());
-                    row.manifest = Some(kept.unwrap_or_else(ManifestSummary::empty));
-                }
-            }
-            Change::AttemptReopened { attempt } => {
-                if let Some(row) = self.attempts.get_mut(attempt) {
-                    row.ended = None;
-                }
-            }
-            Change::Node(node) => {
-                self.nodes.insert(node.id, (**node).clone());
-            }
-            Change::NodeJournal { node, journal, seq } => {
-                self.journals.insert((*node, *journal), *seq);
-            }
-            Change::AttemptStarted { .. } | Change::Event(_) => {}
-        }
-    }
-
-    // ---- reading ----
-
-    /// All that is live.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let live = |job: &&JobRecord| !job.progress.state.is_terminal();
-        Snapshot {
-            jobs: self.jobs.values().filter(live).cloned().collect(),
-            tasks: self.tasks.values().filter(|t| !t.state.is_terminal()).cloned().collect(),
-            nodes: self.nodes.values().cloned().collect(),
-            journals: self.journals.iter().map(|((node, id), seq)| (*node, *id, *seq)).collect(),
-        }
-    }
-
-    /// The job under an idempotency key.
-    pub(crate) fn by_key(&self, key: &str) -> Option<Existing> {
-        let job = self.jobs.values().find(|j| j.spec.idempotency_key.as_deref() == Some(key))?;
-        Some(Existing {
-            job: job.id,
-            spec_hash: job.spec_hash,
-            tasks: job.progress.counts.total,
-            trace: job.trace,
-        })
-    }
-
-    /// Ended tasks of a job that may be tried again.
-    pub(crate) fn retryable(&self, job: JobId) -> Vec<TaskRecord> {
-        let rows = self.tasks.range((job, 0)..=(job, u32::MAX)).map(|(_, task)| task);
-        rows.filter(|task| task.state.is_terminal() && task.state != TaskState::Succeeded)
-            .cloned()
-            .collect()
-    }
-
-    pub(crate) fn job_states(&self, jobs: &[JobId]) -> Vec<(JobId, JobState)> {
-        let known = jobs.iter().filter_map(|id| self.jobs.get(id));
-        known.map(|job| (job.id, job.progress.state)).collect()
     }
 }
 

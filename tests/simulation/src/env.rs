@@ -1,5 +1,7 @@
 //! What all actors of a world share: time, chance, the queue of what is to come, and the broker.
 
+mod broker;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use mesh_core::Reply;
@@ -19,9 +21,6 @@ use crate::{
     stats::{Kind, Stats},
 };
 
-/// Old messages that may come once more.
-const REMEMBERED: usize = 64;
-
 /// Something that is to happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
@@ -31,6 +30,8 @@ pub(crate) enum Event {
     Orchestrator { index: usize, what: OnOrchestrator },
     /// The database carries out a transaction.
     Land { transaction: u64 },
+    /// An upload that was given up comes to its end.
+    Uploaded { key: String, bytes: Vec<u8> },
     /// Something happens to a machine, or on it.
     Node { index: usize, what: OnNode },
     /// Somebody is reachable again.
@@ -166,6 +167,8 @@ pub(crate) struct Env {
     count: u64,
     wipes: u32,
     history: VecDeque<Message>,
+    /// What was sent, or under way, while its way was cut, and is not given up.
+    held: Vec<Message>,
     /// Jobs that clients know of, for others to wait for.
     pub(crate) known_jobs: Vec<JobId>,
 }
@@ -185,6 +188,7 @@ impl Env {
             count: 0,
             wipes: 0,
             history: VecDeque::new(),
+            held: Vec::new(),
             known_jobs: Vec::new(),
         }
     }
@@ -225,6 +229,7 @@ impl Env {
 
     pub(crate) fn heal(&mut self, link: Link) {
         *self.cuts.of(link) = false;
+        self.release();
     }
 
     pub(crate) fn is_cut(&mut self, link: Link) -> bool {
@@ -234,86 +239,6 @@ impl Env {
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
         self.cuts.heal_all();
-    }
-
-    fn blocks(&mut self, way: Way) -> bool {
-        match way {
-            Way::Up { node } => self.is_cut(Link::FromNode(node)),
-            Way::Down { orchestrator, node } => {
-                self.is_cut(Link::ToNode(node)) || self.is_cut(Link::Orchestrator(orchestrator))
-            }
-            Way::Http { .. } => false,
-        }
-    }
-
-    // ---- the broker ----
-
-    /// Gives a message to the broker, which may do with it as it likes.
-    pub(crate) fn send(&mut self, way: Way, payload: Payload) {
-        let message = Message { way, payload };
-        if self.blocks(way) {
-            return self.stats.count(Kind::Dropped);
-        }
-        if self.calm {
-            let delay = self.rng.between(1, 5);
-            return self.arrive(delay, message);
-        }
-        if self.history.len() == REMEMBERED {
-            self.history.pop_front();
-        }
-        self.history.push_back(message.clone());
-        if self.rng.chance(self.options.drop) {
-            return self.stats.count(Kind::Dropped);
-        }
-        if self.rng.chance(self.options.double) {
-            self.stats.count(Kind::Doubled);
-            let delay = self.delay();
-            self.arrive(delay, message.clone());
-        }
-        let delay = self.delay();
-        self.arrive(delay, message);
-    }
-
-    fn arrive(&mut self, delay: u64, message: Message) {
-        let wipes = self.wipes;
-        self.after(delay, Event::Arrive { wipes, message });
-    }
-
-    fn delay(&mut self) -> u64 {
-        if self.rng.chance(self.options.slow) {
-            self.stats.count(Kind::Slowed);
-            return self.rng.between(20, 15_000);
-        }
-        self.rng.between(1, 20)
-    }
-
-    /// True when a message of before the last wipe, or over a cut, does not arrive.
-    pub(crate) fn is_lost(&mut self, wipes: u32, message: &Message) -> bool {
-        let lost = wipes != self.wipes || self.blocks(message.way);
-        if lost {
-            self.stats.count(Kind::Dropped);
-        }
-        lost
-    }
-
-    /// All that is under way is gone.
-    pub(crate) fn wipe_broker(&mut self) {
-        self.stats.count(Kind::BrokerWiped);
-        self.wipes += 1;
-        self.history.clear();
-    }
-
-    /// Old messages come once more.
-    pub(crate) fn replay(&mut self) {
-        for _ in 0..self.rng.between(1, 16) {
-            if self.history.is_empty() {
-                return;
-            }
-            let index = self.rng.index(self.history.len());
-            let message = self.history[index].clone();
-            let delay = self.rng.between(1, 3_000);
-            self.stats.count(Kind::Replayed);
-            self.arrive(delay, message);
-        }
+        self.release();
     }
 }

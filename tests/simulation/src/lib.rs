@@ -8,6 +8,8 @@
 //! shells alone: rounds, the agent's step, the pipeline of an upload. Not here: TCP, SQL, files, the
 //! supervisor's processes; tests with the real things look after those.
 //!
+//! The ledger of ideas has a world of its own: [`ideas`].
+//!
 //! A seed that breaks a promise is printed with the command that replays it.
 
 mod batch;
@@ -15,7 +17,9 @@ mod client;
 mod clock;
 mod db;
 mod env;
+pub mod ideas;
 mod machine;
+pub mod models;
 mod objects;
 mod observer;
 mod options;

@@ -1,18 +1,19 @@
-//! The object store as a model: objects that are never overwritten, and answers that are late, lost,
-//! unkind or untrue.
+//! The object store as a model: objects that are overwritten as a whole or never, and answers that are late,
+//! lost, unkind or untrue.
 
 use std::collections::BTreeMap;
 
 use mesh_schemas::{ErrorCode, manifest::PackRef};
 
 use crate::{
-    env::{Env, Link},
+    env::{Env, Event, Link},
     stats::Kind,
 };
 
 /// What a node hears of an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Put {
+    /// The store said that it has it.
     Stored,
     /// An object of that name is there.
     AlreadyThere,
@@ -46,9 +47,17 @@ impl Objects {
             env.stats.code(ErrorCode::ObjectsDown);
             return (wait, Put::Failed);
         }
+        if env.strikes(env.options.put_late) {
+            // The node gives up; the bytes are in the network.
+            let late = env.rng.between(1, 60_000);
+            env.after(late, Event::Uploaded { key: key.to_owned(), bytes });
+            return (wait, Put::Failed);
+        }
         if self.objects.contains_key(key) {
             env.stats.count(Kind::PutAgain);
-            return (wait, Put::AlreadyThere);
+            if env.options.store_overwrites == 0 {
+                return (wait, Put::AlreadyThere);
+            }
         }
         if env.now < self.lies_until || env.strikes(env.options.put_lies) {
             env.stats.count(Kind::PutLied);
@@ -61,6 +70,15 @@ impl Objects {
             return (wait, Put::Failed);
         }
         (wait, Put::Stored)
+    }
+
+    /// An upload that its node has given up arrives.
+    pub(crate) fn land(&mut self, env: &mut Env, key: String, bytes: Vec<u8>) {
+        let refused = env.options.store_overwrites == 0 && self.objects.contains_key(&key);
+        if env.now >= self.down_until && !refused {
+            env.stats.count(Kind::PutLate);
+            self.objects.insert(key, bytes);
+        }
     }
 
     /// Whether these objects are there with their lengths, as an orchestrator sees it.

@@ -87,6 +87,12 @@ options! {
     lease_s = 12..=30,
     /// How long a node works on without a word from the orchestrator, in seconds.
     contact_s = 20..=300,
+    /// Messages over a cut way that come when it is whole again.
+    held = 0..=500,
+    /// Uploads that come to pass long after they were given up.
+    put_late = 0..=60,
+    /// 1 for a store that cannot refuse to overwrite.
+    store_overwrites = 0..=1,
 }
 
 /// A chance per mille, or a number of things, as an index.

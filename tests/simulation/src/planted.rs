@@ -48,6 +48,8 @@ bugs! {
     /// After a transaction of unknown outcome the state is loaded again under the same lead: it may come
     /// to pass afterwards.
     ReloadUnderOldLead = "reload-under-old-lead",
+    /// The database takes rounds that were decided before the state was loaded again.
+    OldLoadNotFenced = "old-load-not-fenced",
     /// How far a journal is recorded is written before the round that records it.
     SeqOutsideTransaction = "seq-outside-transaction",
     /// A job is not looked for by its idempotency key.
@@ -66,6 +68,8 @@ bugs! {
     ManifestBeforeChunks = "manifest-before-chunks",
     /// Nobody looks whether what the store said it has is there.
     StoreBelieved = "store-believed",
+    /// The version of a manifest is written down only once the manifest is stored.
+    VersionForgotten = "version-forgotten",
 }
 
 impl Bug {

@@ -44,6 +44,14 @@ pub(crate) fn committed(env: &mut Env, objects: &Objects, changes: &[Change]) {
 }
 
 fn recorded(env: &mut Env, objects: &Objects, attempt: AttemptKey, summary: &ManifestSummary) {
+    match &summary.place {
+        // Nothing was kept: no manifest has this version.
+        ManifestPlace::Empty => {}
+        ManifestPlace::Inline(_) => env.observer.check_version(attempt, summary.version, None),
+        ManifestPlace::Object(place) => {
+            env.observer.check_version(attempt, summary.version, Some(&place.key));
+        }
+    }
     let given = env.observer.given(attempt).cloned().unwrap_or_default();
     let checked = match &summary.place {
         ManifestPlace::Empty => Ok(()),

@@ -40,6 +40,8 @@ kinds! {
     PartitionOneWay,
     /// An orchestrator was cut off from the broker.
     OrchestratorCut,
+    /// A message over a cut way came when it was whole again.
+    HeldOverCut,
     // ---- the database ----
     /// Rounds committed.
     Committed,
@@ -66,6 +68,8 @@ kinds! {
     LeadTaken,
     /// A leader that did not know what became of a transaction waited for it before it loaded again.
     Settled,
+    /// A round that had been given up came after its leader had begun to load again, and was refused.
+    OldLoadRefused,
     /// A round of an old leader was refused.
     OldLeaderRefused,
     /// Loading failed and was tried again.
@@ -118,6 +122,8 @@ kinds! {
     PutUnknown,
     /// The store said that it had what it had not.
     PutLied,
+    /// An upload that had been given up was stored after all.
+    PutLate,
     /// An object was there already.
     PutAgain,
     /// The store took seconds.

@@ -8,6 +8,7 @@ use crate::{
     db::Db,
     env::{Env, Event, Link, Message, Payload, Way},
     machine::{self, Machine, OnNode},
+    models::Landed,
     objects::Objects,
     options::{Options, count},
     orchestrator::{self, OnOrchestrator, Orchestrator, node_id},
@@ -42,6 +43,14 @@ pub fn run(options: Options) -> Outcome {
     }
 }
 
+/// The rounds that were carried out in one world.
+pub(crate) fn rounds_of(options: Options) -> Vec<Landed> {
+    let mut world = World::new(options);
+    world.tape = Some(Vec::new());
+    world.run();
+    world.tape.unwrap_or_default()
+}
+
 struct World {
     env: Env,
     db: Db,
@@ -49,6 +58,8 @@ struct World {
     orchestrators: Vec<Orchestrator>,
     machines: Vec<Machine>,
     clients: Vec<Client>,
+    /// The rounds that were carried out, for whoever wants them.
+    tape: Option<Vec<Landed>>,
     calm_since: u64,
     over: bool,
 }
@@ -70,7 +81,8 @@ impl World {
         let faults = env.options.faults_ms;
         env.after(faults, Event::Calm);
         let (db, objects) = (Db::default(), Objects::default());
-        Self { env, db, objects, orchestrators, machines, clients, calm_since: 0, over: false }
+        let (tape, calm_since, over) = (None, 0, false);
+        Self { env, db, objects, orchestrators, machines, clients, tape, calm_since, over }
     }
 
     fn run(&mut self) {
@@ -88,8 +100,13 @@ impl World {
             Event::Land { transaction } => {
                 if let Some(changes) = self.db.land(&mut self.env, transaction) {
                     results::committed(&mut self.env, &self.objects, &changes);
+                    if let Some(tape) = &mut self.tape {
+                        let (leader, load) = self.db.lead();
+                        tape.push(Landed { leader, load, changes });
+                    }
                 }
             }
+            Event::Uploaded { key, bytes } => self.objects.land(&mut self.env, key, bytes),
             Event::Heal(link) => {
                 self.env.heal(link);
                 if let Link::ToNode(node) | Link::FromNode(node) = link {
@@ -115,9 +132,7 @@ impl World {
     }
 
     fn arrive(&mut self, wipes: u32, message: Message) {
-        if self.env.is_lost(wipes, &message) {
-            return;
-        }
+        let Some(message) = self.env.delivered(wipes, message) else { return };
         let Message { way, payload } = message;
         match (way, payload) {
             (_, Payload::Answer { client, ask, answer }) => {
@@ -129,8 +144,10 @@ impl World {
             }
             (Way::Up { .. }, payload) => {
                 for index in 0..self.orchestrators.len() {
-                    if !self.env.is_cut(Link::Orchestrator(index)) {
-                        let payload = payload.clone();
+                    let payload = payload.clone();
+                    if self.env.is_cut(Link::Orchestrator(index)) {
+                        self.env.blocked(Message { way, payload });
+                    } else {
                         self.on_orchestrator(index, OnOrchestrator::Message { way, payload });
                     }
                 }

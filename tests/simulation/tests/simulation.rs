@@ -34,10 +34,18 @@ fn no_seed_breaks_a_promise_and_everything_comes_to_pass() {
 
 /// A planted bug is found within the seeds of a run, as a broken promise.
 fn assert_found(bug: Bug) {
-    let batch = run_seeds(0, SEEDS_MIN, Some(bug));
-    let (seed, broken) = batch.failed.unwrap_or_else(|| panic!("{bug:?} was not found"));
-    println!("{bug:?}: seed {seed}, {} seeds run: {broken}", batch.seeds);
-    assert!(broken.starts_with(['I', 'A']), "{bug:?} is to break a promise: {broken}");
+    let mut from = 0;
+    while from < SEEDS_MIN {
+        let batch = run_seeds(from, SEEDS_MIN - from, Some(bug));
+        let (seed, broken) = batch.failed.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        println!("{bug:?}: seed {seed}, {} seeds run: {broken}", batch.seeds);
+        if broken.starts_with(['I', 'A']) {
+            return;
+        }
+        // A core's own invariant was quicker; the observer is to find it by itself.
+        from = seed + 1;
+    }
+    panic!("{bug:?} is to break a promise");
 }
 
 macro_rules! planted {
@@ -64,6 +72,7 @@ planted! {
     a_rescue_that_does_not_compare_is_found: RescueWithoutCas,
     a_round_of_an_old_leader_is_found: OldLeaderNotFenced,
     a_reload_that_does_not_wait_for_a_lost_transaction_is_found: ReloadUnderOldLead,
+    a_round_that_lands_after_the_reload_is_found: OldLoadNotFenced,
     a_number_stored_outside_the_transaction_is_found: SeqOutsideTransaction,
     a_dropped_idempotency_key_is_found: DedupeKeyDropped,
     an_epoch_used_again_is_found: EpochReused,
@@ -73,6 +82,7 @@ planted! {
     a_journal_that_goes_on_after_a_power_cut_is_found: SameJournalAfterPowerCut,
     a_manifest_before_its_chunks_is_found: ManifestBeforeChunks,
     a_store_that_is_believed_is_found: StoreBelieved,
+    a_version_given_twice_is_found: VersionForgotten,
 }
 
 #[test]

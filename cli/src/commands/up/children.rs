@@ -114,7 +114,7 @@ impl Children {
             self.look();
             let answer = client.get::<ServerInfo>("/info").await;
             match answer {
-                Ok(info) if info.store_ok && info.bus_ok && info.objects_ok => {
+                Ok(info) if info.store_ok && info.bus_ok && info.objects_ok && info.ledger_ok => {
                     return Ok(Ready::Leads);
                 }
                 Err(problem)
@@ -127,8 +127,8 @@ impl Children {
                 }
                 Ok(info) => {
                     return Err(not_ready(&format!(
-                        "database {}, NATS {}, object store {}",
-                        info.store_ok, info.bus_ok, info.objects_ok
+                        "database {}, NATS {}, object store {}, ideas {}",
+                        info.store_ok, info.bus_ok, info.objects_ok, info.ledger_ok
                     )));
                 }
                 Err(problem) => return Err(not_ready(&problem.detail)),

@@ -21,6 +21,7 @@ pub(super) fn write_all(
     let nats = nats(layout, ports, secrets);
     let file = layout.nats_config();
     write_private(&file, nats.as_bytes()).map_err(|error| io("write", &file, &error))?;
+    write(&layout.ideas_config(), &ideas(layout, args, ports, secrets))?;
     write(&layout.orchestrator_config(), &orchestrator(layout, args, ports, secrets))
 }
 
@@ -34,14 +35,10 @@ fn nats(layout: &Layout, ports: &Ports, secrets: &Secrets) -> String {
 
 fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
     let nats_url = ports.nats_url(secrets.tls);
-    let store_url =
-        format!("{}://{}", if secrets.tls { "https" } else { "http" }, ports.reach(ports.store));
     let database = args
         .database
         .clone()
         .unwrap_or_else(|| format!("sqlite://{}", layout.database().display()));
-    let credentials =
-        args.objects_credentials.clone().unwrap_or_else(|| layout.store_credentials());
     let mut table = Table::new();
     table.insert("listen".into(), ports.api.to_string().into());
     table.insert("metrics_listen".into(), ports.orchestrator_metrics.to_string().into());
@@ -54,15 +51,8 @@ fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) 
     nats.insert("creds_file".into(), path(&layout.orchestrator_creds()));
     nats.insert("system_creds_file".into(), path(&layout.system_creds()));
     nats.insert("keys_file".into(), path(&layout.keys_file()));
-    let mut objects = Table::new();
-    objects.insert("endpoint".into(), args.objects_endpoint.clone().unwrap_or(store_url).into());
-    objects.insert("bucket".into(), args.objects_bucket.clone().into());
-    objects.insert("credentials_file".into(), path(&credentials));
     if secrets.tls {
         nats.insert("ca_file".into(), path(&layout.ca_file()));
-        if args.objects_endpoint.is_none() {
-            objects.insert("ca_file".into(), path(&layout.ca_file()));
-        }
         let mut tls = Table::new();
         tls.insert("cert_file".into(), path(&layout.cert_file()));
         tls.insert("key_file".into(), path(&layout.key_file()));
@@ -70,7 +60,7 @@ fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) 
         table.insert("tls".into(), tls.into());
     }
     table.insert("nats".into(), nats.into());
-    table.insert("objects".into(), objects.into());
+    table.insert("objects".into(), objects(layout, args, ports, secrets).into());
     let token = path(&layout.admin_token_file());
     table.insert("admin".into(), toml! { token_file = "" }.into());
     if let Some(Value::Table(admin)) = table.get_mut("admin") {
@@ -80,6 +70,45 @@ fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) 
         table.insert("timing".into(), timing(ttl).into());
     }
     table
+}
+
+/// The registry of ideas: the same broker, database server and object store, each by rights and names of its own.
+fn ideas(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
+    let mut table = Table::new();
+    table.insert("data".into(), path(&layout.ideas()));
+    if let Some(database) = &args.database {
+        table.insert("database".into(), database.clone().into());
+    }
+    if let Some(file) = &args.database_password_file {
+        table.insert("database_password_file".into(), path(file));
+    }
+    let mut nats = Table::new();
+    nats.insert("urls".into(), vec![ports.nats_url(secrets.tls)].into());
+    nats.insert("creds_file".into(), path(&layout.ideas_creds()));
+    if secrets.tls {
+        nats.insert("ca_file".into(), path(&layout.ca_file()));
+    }
+    table.insert("nats".into(), nats.into());
+    table.insert("objects".into(), objects(layout, args, ports, secrets).into());
+    table
+}
+
+/// Where objects lie and by which keys.
+fn objects(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
+    let own = || {
+        let scheme = if secrets.tls { "https" } else { "http" };
+        format!("{scheme}://{}", ports.reach(ports.store))
+    };
+    let credentials =
+        args.objects_credentials.clone().unwrap_or_else(|| layout.store_credentials());
+    let mut objects = Table::new();
+    objects.insert("endpoint".into(), args.objects_endpoint.clone().unwrap_or_else(own).into());
+    objects.insert("bucket".into(), args.objects_bucket.clone().into());
+    objects.insert("credentials_file".into(), path(&credentials));
+    if secrets.tls && args.objects_endpoint.is_none() {
+        objects.insert("ca_file".into(), path(&layout.ca_file()));
+    }
+    objects
 }
 
 /// Beats and suspicion in the proportions of the defaults: 5 s and 12 s to a lease of 30 s.

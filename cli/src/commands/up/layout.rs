@@ -18,7 +18,8 @@ impl Layout {
     /// Makes what is missing and takes the lock.
     pub(super) fn open(data: &Path) -> Result<Self, Problem> {
         let root = std::path::absolute(data).map_err(|error| io("find", data, &error))?;
-        for dir in ["cluster", "nats/jetstream", "nats/accounts", "orchestrator", "store"] {
+        for dir in ["cluster", "nats/jetstream", "nats/accounts", "orchestrator", "ideas", "store"]
+        {
             private_dir(&root.join(dir))?;
         }
         let lock = mesh_fabric::files::lock_dir(&root).map_err(own_file)?;
@@ -96,6 +97,18 @@ impl Layout {
 
     pub(super) fn orchestrator_config(&self) -> PathBuf {
         self.root.join("orchestrator.toml")
+    }
+
+    pub(super) fn ideas(&self) -> PathBuf {
+        self.root.join("ideas")
+    }
+
+    pub(super) fn ideas_config(&self) -> PathBuf {
+        self.root.join("ideas.toml")
+    }
+
+    pub(super) fn ideas_creds(&self) -> PathBuf {
+        self.root.join("cluster/ideas.creds")
     }
 
     pub(super) fn node(&self, number: u16) -> PathBuf {

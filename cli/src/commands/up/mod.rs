@@ -1,6 +1,6 @@
 //! `mesh up`: a whole cluster on one machine, each part a process of its own, its data in one directory.
 //!
-//! Starts nats-server, the embedded object store, the orchestrator and nodes in this order, restarts
+//! Starts nats-server, the embedded object store, the orchestrator, the registry of ideas and nodes in this order, restarts
 //! whatever dies, and stops all of it in the reverse order at Ctrl-C. Nothing in it is anonymous.
 
 mod children;
@@ -148,6 +148,7 @@ async fn start(
         children.start(tools::mesh_store(layout, args, ports)?).await?;
     }
     children.start(tools::orchestrator(layout)?).await?;
+    children.start(tools::ideas(layout)?).await?;
     let ready = children.until_ready(client).await?;
     for number in 1..=args.nodes {
         nodes::join_if_new(client, layout, ports, secrets.tls, number).await?;

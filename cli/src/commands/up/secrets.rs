@@ -22,6 +22,7 @@ impl Secrets {
     pub(super) fn load_or_make(layout: &Layout, args: &Args) -> Result<Self, Problem> {
         let keys = cluster_keys(layout)?;
         write(&layout.orchestrator_creds(), keys.service_creds("orchestrator").as_bytes())?;
+        write(&layout.ideas_creds(), keys.ledger_creds().as_bytes())?;
         write(&layout.system_creds(), keys.system_creds().as_bytes())?;
         store_credentials(layout)?;
         let tls = args.is_public();

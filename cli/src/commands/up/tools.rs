@@ -72,6 +72,12 @@ pub(super) fn orchestrator(layout: &Layout) -> Result<Part, Problem> {
     Ok(Part::new("orchestrator", command, layout.log("orchestrator")))
 }
 
+pub(super) fn ideas(layout: &Layout) -> Result<Part, Problem> {
+    let mut command = Command::new(binary("mesh-ideas")?);
+    command.arg("serve").arg("--config").arg(layout.ideas_config());
+    Ok(Part::new("ideas", command, layout.log("ideas")))
+}
+
 /// What this start decides goes by the environment, which overrides the owner's file.
 pub(super) fn node(
     layout: &Layout,

@@ -51,11 +51,11 @@ pub(super) fn check_ref(body: &BodyRef) -> Result<(), Problem> {
 
 pub(super) fn check_length(field: &str, bytes: usize) -> Result<(), Problem> {
     match bytes {
-        0 => Err(Problem::invalid(field, "the text is empty")),
+        0 => Err(Problem::invalid(field, format!("{field} is empty: no text"))),
         1..=BODY_BYTES_MAX => Ok(()),
         _ => Err(Problem::new(
             ErrorCode::TooLarge,
-            format!("the text has {bytes} bytes; allowed are {BODY_BYTES_MAX}"),
+            format!("{field} is {bytes} bytes; allowed are {BODY_BYTES_MAX}"),
         )
         .at(field)),
     }

@@ -108,7 +108,7 @@ pub enum Change {
 /// What follows from a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextFacts {
-    /// Its title.
+    /// Its title; empty of a sealed text.
     pub title: String,
     /// The hash of its content, keyed when it is sealed.
     pub content: Sha256,

@@ -151,8 +151,12 @@ fn idea_row(leaf: &Leaf<'_>, tags: &[String], source: Option<&str>) -> IdeaRow {
 fn text_change(leaf: &Leaf<'_>, idea: IdeaId, text: Option<LeafText<'_>>) -> Change {
     let sealed = leaf.entry.say.body().and_then(|body| body.sealed.clone());
     let facts = |LeafText { text, content }: LeafText<'_>| {
-        let near = sealed.is_none().then(|| near(text));
-        Box::new(TextFacts { title: text::title(text), content, near })
+        // Of a sealed text nothing is kept in the clear.
+        let (near, title) = match sealed {
+            None => (Some(near(text)), text::title(text)),
+            Some(_) => (None, String::new()),
+        };
+        Box::new(TextFacts { title, content, near })
     };
     let text = text.map(facts);
     Change::Text { idea, entry: leaf.id, sealed, text }

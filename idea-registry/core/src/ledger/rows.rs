@@ -87,7 +87,7 @@ pub struct IdeaRow {
     pub text_entry: EntryId,
     /// The subject for whom that text is sealed.
     pub sealed: Option<String>,
-    /// The title of that text; empty when it is hidden or erased.
+    /// The title of that text; empty when it is sealed, hidden or erased.
     pub title: String,
     /// Who holds it, and by which entry.
     pub holder: Holder,

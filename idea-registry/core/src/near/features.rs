@@ -47,10 +47,7 @@ impl Features {
     }
 
     fn word(&mut self, word: &str) {
-        if word.bytes().any(|b| b.is_ascii_digit()) {
-            // A sum, so that order does not count.
-            self.numbers = self.numbers.wrapping_add(low_half(mix(fnv(word.as_bytes()))) | 1);
-        }
+        self.add_numbers(word);
         if NEGATIONS.contains(&word) {
             self.negations = self.negations.wrapping_add(1);
         }
@@ -64,6 +61,14 @@ impl Features {
         let padded: Vec<char> = [&[' '], &chars[..], &[' ']].concat();
         for three in padded.windows(3) {
             self.add(b't', &String::from_iter(three), 1);
+        }
+    }
+
+    /// A sum over the numbers, so that order does not count.
+    fn add_numbers(&mut self, word: &str) {
+        let digits = word.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+        for number in digits {
+            self.numbers = self.numbers.wrapping_add(low_half(mix(fnv(number.as_bytes()))) | 1);
         }
     }
 

@@ -16,9 +16,11 @@ const ROUNDS: usize = 20;
 
 /// The standing of each idea, from -1 to 1, in the order given.
 pub fn standing(ideas: &[IdeaId], edges: &[(EdgeKey, EdgeRow)]) -> Vec<f64> {
-    let places: BTreeMap<IdeaId, usize> = ideas.iter().copied().zip(0..).collect();
+    // In the order of the ids, so that sums do not depend on the order in which ideas are given.
+    let sorted: BTreeSet<IdeaId> = ideas.iter().copied().collect();
+    let places: BTreeMap<IdeaId, usize> = sorted.into_iter().zip(0..).collect();
     let mut flows = BTreeSet::new();
-    let mut refuted = vec![BTreeSet::new(); ideas.len()];
+    let mut refuted = vec![BTreeSet::new(); places.len()];
     for (key, _) in edges.iter().filter(|(_, row)| !row.proposed) {
         let (Some(from), Some(to)) = (places.get(&key.from), places.get(&key.to)) else { continue };
         match key.relation {
@@ -34,12 +36,9 @@ pub fn standing(ideas: &[IdeaId], edges: &[(EdgeKey, EdgeRow)]) -> Vec<f64> {
         }
     }
     let flows: Vec<(usize, usize)> = flows.into_iter().collect();
-    let count = |count: usize| count as f64;
-    spread(ideas.len(), &flows)
-        .into_iter()
-        .zip(refuted)
-        .map(|(all, against)| share(all - 1.0) - share(count(against.len())))
-        .collect()
+    let spread = spread(places.len(), &flows);
+    let value = |place: usize| share(spread[place] - 1.0) - share(refuted[place].len() as f64);
+    ideas.iter().filter_map(|idea| places.get(idea)).map(|place| value(*place)).collect()
 }
 
 fn share(value: f64) -> f64 {

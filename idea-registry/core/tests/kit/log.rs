@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::{
-    Checked, check, entry_id,
+    Checked, Unsigned, check, entry_id,
     ledger::{Decision, EdgeKey, Leaf, LeafText, Ledger, Wanted, decide, project},
+    sign,
 };
 use mesh_schemas::{
     Problem,
@@ -42,7 +43,10 @@ impl Log {
         match decision {
             Decision::Already { index } => Ok((index, false)),
             Decision::SeenAgain { say, .. } => {
-                let (index, _) = self.submit(&bare(0, say))?;
+                // The registry's clock goes on: what it says twice are two entries.
+                let time = NOW + std::time::Duration::from_millis(self.ledger.size);
+                let entry = sign(Unsigned { name: None, time, say }, &key(0));
+                let (index, _) = self.submit(&Submission { entry, body: None, salt: None })?;
                 Ok((index, false))
             }
             Decision::Append => Ok((self.append(checked), true)),

@@ -71,6 +71,26 @@ fn a_consistency_proof_with_anything_changed_is_refused() {
 }
 
 #[test]
+fn a_proof_of_another_length_is_called_so() {
+    let log = Log::of(1000);
+    let head = log.edge.head();
+    let mut prover = Prover::new(&log.files, head);
+    let old = TreeHead { size: 357, root: prover.root_at(357).unwrap() };
+    let (inclusion, consistency) =
+        (prover.inclusion(357).unwrap(), prover.consistency(357).unwrap());
+    let leaf = leaf_hash(&entry(357));
+    let longer = |proof: &[Hash]| [proof, &[leaf]].concat();
+    let shorter = |proof: &[Hash]| proof[..proof.len() - 1].to_vec();
+    let included = |proof: Vec<Hash>| verify_inclusion(head, 357, leaf, &proof);
+    assert_eq!(included(longer(&inclusion)), Err(ProofError::TooLong));
+    assert_eq!(included(shorter(&inclusion)), Err(ProofError::TooShort));
+    let continued = |proof: Vec<Hash>| verify_consistency(old, head, &proof);
+    assert_eq!(continued(longer(&consistency)), Err(ProofError::TooLong));
+    assert_eq!(continued(shorter(&consistency)), Err(ProofError::TooShort));
+    assert_eq!(continued(Vec::new()), Err(ProofError::TooShort));
+}
+
+#[test]
 fn heads_that_need_no_proof_are_still_compared() {
     let head = Log::of(9).edge.head();
     let other = TreeHead { root: leaf_hash(b""), ..head };

@@ -6,7 +6,6 @@ use mesh_tlog::{
     RequestError, SIZE_MAX, SignatureError, SignerKey, Tile, TilePathError, TreeHead, TrustedLog,
     UnverifiedCheckpoint, VerifierKey,
 };
-use proptest::prelude::*;
 
 use crate::kit::{Log, ORIGIN, log_key, mutations, trusted};
 
@@ -246,6 +245,10 @@ fn each_fault_of_a_proof_file_or_request_has_its_error() {
         (good.replace("index 7", "index  7"), ProofFileError::Index(DecimalError::NotDigits)),
         (good.replace("index 7", "index 07"), ProofFileError::Index(DecimalError::LeadingZero)),
         (
+            good.replace("index 7", "index 9223372036854775808"),
+            ProofFileError::Index(DecimalError::TooLarge),
+        ),
+        (
             good.replace("index 7", "extra !\nindex 7"),
             ProofFileError::Extra(Base64Error::Malformed),
         ),
@@ -277,36 +280,5 @@ fn each_fault_of_a_proof_file_or_request_has_its_error() {
         ),
     ] {
         assert_eq!(AddCheckpoint::parse(bad.as_bytes()), Err(error), "{bad:?}");
-    }
-}
-
-proptest! {
-    /// Nothing that comes from outside leads to a panic, and what is read is written as it was.
-    #[test]
-    fn whatever_is_read_is_written_the_same(text in "(c2sp.org/tlog-proof@v1\n|old [0-9]{1,20}\n)?[ -~\n—]{0,300}") {
-        if let Ok(read) = UnverifiedCheckpoint::parse(text.as_bytes()) {
-            prop_assert_eq!(read.to_string(), text.clone());
-        }
-        if let Ok(read) = ProofFile::parse(text.as_bytes()) {
-            prop_assert_eq!(read.to_string(), text.clone());
-        }
-        if let Ok(read) = AddCheckpoint::parse(text.as_bytes()) {
-            prop_assert_eq!(read.to_string(), text.clone());
-        }
-        if let Ok(read) = VerifierKey::parse(&text) {
-            prop_assert_eq!(read.to_string(), text.clone());
-        }
-        if let Ok(read) = text.parse::<Tile>() {
-            prop_assert_eq!(read.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn paths_of_tiles_are_read_as_they_are_written(index in 0_u64..1 << 55, level in 0_u8..8, size in 0_u64..=SIZE_MAX) {
-        for level in [mesh_tlog::Level::Entries, mesh_tlog::Level::Hashes(level)] {
-            if let Some(tile) = Tile::in_log(level, index, size) {
-                prop_assert_eq!(tile.to_string().parse(), Ok(tile));
-            }
-        }
     }
 }

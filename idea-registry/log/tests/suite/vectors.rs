@@ -54,7 +54,38 @@ fn checkpoints_of_the_go_checksum_database_are_believed() {
     }
 }
 
-/// The golden text of Go's `tlog` (`FormatTree`), and the keys in the tests of Go's `note`.
+/// A checkpoint of a Certificate Transparency log, as it was cosigned by public witnesses in 2026, from the
+/// tests of a Python client. Six lines, two of them by the log, of which one is of a type not known here.
+const COSIGNED: &str = "\
+arche2025h1.staging.ct.transparency.dev
+1432088532
+U7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=
+
+— arche2025h1.staging.ct.transparency.dev zTM8sQAAAZ5W0WdjBAMARjBEAiBjW5IQf9pvsYLfQFX6hoGREPMHbdQ3urbllzalApkptQIgIpwtEroeW2BXaHAI4kJXFbon5Ch9MNL5zRNZ55lvGt0=
+— arche2025h1.staging.ct.transparency.dev ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhUkzbC3NygNI75MdhL1bfTW9g8Ei59RA23oHP7Ry1k3ZFWwQ=
+— transparency.dev/DEV:witness-little-garden 2AQqhwAAAABqEiEgzgFIqqhbUoDwjMWE6UP8nd8/KYTzwZ2rhIgcqoXHAwVkjZr4AscylP3v7sEodkRAErumC2q44vdgJY096st5BQ==
+— witness1.smartit.nu/witness1 pIyCDwAAAABqEiEghIp82KWebrw7/oHQwlTAm3g2RKS4+eebl8eO0WH+/iEcxZ75W3u5hNI7TOQtmJbqmNWVuE0tgh0XwzdZsDsUAQ==
+— remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiXCg9DEZI+aVCIobWX9sXTynk5XeU/zZ0WBxtqB0DrAWfBw==
+— witness.stagemole.eu Z/euoAAAAABqEiEgw0i+7g2ENfDAWHmtRzCfKTHSDwYDJA2NmKeGi9Y8FtEyOUvVr+AJmIY/2TUFucgKi7lI7cUiOvKFYe/TmN9DAg==
+";
+
+#[test]
+fn a_checkpoint_cosigned_in_public_is_believed() {
+    let log = "arche2025h1.staging.ct.transparency.dev+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f";
+    let log = TrustedLog::from_key(VerifierKey::parse(log).unwrap()).unwrap();
+    let witness = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2";
+    let witness = [VerifierKey::parse(witness).unwrap()];
+    let checkpoint = log.open(COSIGNED.as_bytes()).unwrap();
+    let found = checkpoint.cosignatures(&witness).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].witness.as_str(), found[0].at.seconds()), ("remora.n621.de", 0x6a12_2120));
+    assert_eq!(checkpoint.to_string(), COSIGNED);
+    // The same cosignature with another time.
+    let later = COSIGNED.replace("2net5wAAAABqEiEg", "2net5wAAAABqEiEh");
+    log.open(later.as_bytes()).unwrap().cosignatures(&witness).unwrap_err();
+}
+
+/// The golden text of Go's `tlog` (`FormatTree`), and the key in the tests of Go's `sumdb`.
 #[test]
 fn texts_and_keys_are_those_of_go() {
     let head = TreeHead { size: 123_456_789_012, root: leaf_hash(b"hello world") };
@@ -62,20 +93,16 @@ fn texts_and_keys_are_those_of_go() {
         "go.sum database tree\n123456789012\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n";
     assert_eq!(Checkpoint::new("go.sum database tree", head).unwrap().to_string(), golden);
     assert_eq!(golden.parse::<Checkpoint>().unwrap().head(), head);
-    let secret = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+    let secret = "PRIVATE+KEY+localhost.localdev/sumdb+00000c67+AXu6+oaVaOYuQOFrf1V59JK1owcFlJcHwwXHDfDGxSPk";
     let key = SignerKey::parse(secret).unwrap();
     assert_eq!(key.secret(), secret);
     assert_eq!(
         key.verifier().to_string(),
-        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+        "localhost.localdev/sumdb+00000c67+AcTrnkbUA+TU4heY3hkjiSES/DSQniBqIeQ/YppAUtK6"
     );
-    for text in [
-        "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
-        // The example of C2SP `signed-note`.
-        "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-    ] {
-        assert_eq!(VerifierKey::parse(text).unwrap().to_string(), text);
-    }
+    // The example of C2SP `signed-note`.
+    let text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+    assert_eq!(VerifierKey::parse(text).unwrap().to_string(), text);
 }
 
 /// The test log of Tessera, the Go library for such logs (`testdata/log`): its key, its entries, and the

@@ -115,6 +115,35 @@ fn a_command_that_was_lost_is_sent_again() {
 }
 
 #[test]
+fn a_hello_is_answered_with_every_command_that_it_does_not_name() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let (named, lost) = (mesh.submit(spec()), mesh.submit(spec()));
+    mesh.beat(1, &[key(named, 0, 1)]).unwrap();
+    mesh.starts();
+    mesh.hello(1, 2);
+    let starts = mesh.starts();
+    assert_eq!((starts.len(), starts[0].1, starts[0].2.epoch.0), (1, lost, 1));
+    mesh.beat(1, &[key(named, 0, 1)]).unwrap();
+    assert!(mesh.starts().is_empty(), "a beat does not hurry: the command is on its way");
+}
+
+#[test]
+fn a_cancelled_command_that_may_be_on_its_way_is_not_given_up_at_a_hello() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    let job = mesh.submit(spec());
+    mesh.starts();
+    mesh.cancel(job, None);
+    mesh.hello(1, 1);
+    assert!(mesh.starts().is_empty());
+    assert_eq!(mesh.task_state(job, 0), TaskState::Leased);
+    mesh.now = mesh.now + mesh.config.resend_after;
+    mesh.hello(1, 1);
+    assert_eq!(mesh.task_state(job, 0), TaskState::Cancelled);
+}
+
+#[test]
 fn a_running_attempt_that_beats_no_longer_name_is_lost() {
     let mut mesh = Mesh::new();
     mesh.node(1, 1);

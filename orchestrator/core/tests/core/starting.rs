@@ -44,6 +44,28 @@ fn a_lease_whose_command_was_never_sent_is_sent_after_the_restart() {
 }
 
 #[test]
+fn an_attempt_that_runs_is_never_begun_anew_under_its_epoch() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    let job = mesh.submit(spec());
+    mesh.started(1, key(job, 0, 1));
+    mesh.restart();
+    mesh.sent.clear();
+    // Its node has lost its memory: it neither names the attempt nor is told to begin it again.
+    mesh.hello(1, 1);
+    mesh.now = mesh.now + mesh.config.resend_after;
+    mesh.beat(1, &[]).unwrap();
+    assert!(mesh.starts().is_empty());
+    let until = mesh.now + mesh.config.startup_grace;
+    while mesh.now < until {
+        mesh.pass(Duration::from_secs(1));
+        mesh.beat(1, &[]).unwrap();
+    }
+    let starts = mesh.starts();
+    assert!(!starts.is_empty() && starts.iter().all(|start| start.2.epoch.0 == 2), "{starts:?}");
+}
+
+#[test]
 fn counts_and_fresh_tasks_survive_a_restart() {
     let mut mesh = Mesh::new();
     mesh.node(1, 2);

@@ -6,6 +6,7 @@ pub(super) mod job;
 pub(super) mod join_code;
 pub(super) mod json;
 pub(super) mod lead;
+pub(super) mod ledger;
 pub(super) mod meta;
 pub(super) mod node;
 pub(super) mod task;

@@ -3,6 +3,7 @@
 mod artifacts;
 mod cpu;
 mod fleet;
+mod ideas;
 mod idle;
 mod latency;
 mod peers;
@@ -34,6 +35,8 @@ pub(crate) enum Section {
     Artifacts,
     /// Memory and processor time without work.
     Idle,
+    /// The ledger: appends, proofs, memory and checking at a million entries.
+    Ideas,
     /// From a kill -9 to work again.
     Recovery,
     /// Other systems that are installed here, by the same measure.
@@ -54,6 +57,7 @@ impl Section {
             Self::Fleet => "fleet",
             Self::Artifacts => "artifacts",
             Self::Idle => "idle",
+            Self::Ideas => "ideas",
             Self::Recovery => "recovery",
             Self::Peers => "peers",
         }
@@ -62,7 +66,9 @@ impl Section {
     /// Measured on each database; the others on one.
     pub(crate) const fn depends_on_the_store(self) -> bool {
         match self {
-            Self::Tasks | Self::Latency | Self::Cpu | Self::Submit | Self::Idle => true,
+            Self::Tasks | Self::Latency | Self::Cpu | Self::Submit | Self::Idle | Self::Ideas => {
+                true
+            }
             Self::Fleet | Self::Artifacts | Self::Recovery | Self::Peers => false,
         }
     }
@@ -76,6 +82,7 @@ impl Section {
             Self::Fleet => fleet::run(run),
             Self::Artifacts => artifacts::run(run),
             Self::Idle => idle::run(run),
+            Self::Ideas => ideas::run(run),
             Self::Recovery => recovery::run(run),
             Self::Peers => peers::run(run),
         }

@@ -22,7 +22,7 @@ pub(super) fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     client.finished(warm_up)?;
     let tasks = run.tasks;
     let one = Samples::take(run, |_| as_one(&mut client, tasks))?;
-    let many = Samples::take(run, |number| one_by_one(&mut client, tasks, number))?;
+    let many = Samples::take(run, |number| one_by_one(&cluster, &mut client, tasks, number))?;
     let floors: Vec<f64> = one.floors.iter().chain(&many.floors).copied().collect();
     let out = &mut run.measured;
     out.add(
@@ -72,15 +72,20 @@ fn as_one(client: &mut Client, count: u32) -> anyhow::Result<Duration> {
     Ok(span)
 }
 
-/// Many jobs of one task, each answered by itself, over one HTTP/1.1 connection with pipelining.
-fn one_by_one(client: &mut Client, count: u32, number: u16) -> anyhow::Result<Duration> {
+/// Many jobs of one task, each a request answered by itself, over one HTTP/2 connection.
+fn one_by_one(
+    cluster: &Cluster,
+    client: &mut Client,
+    count: u32,
+    number: u16,
+) -> anyhow::Result<Duration> {
     let mut spec = JobSpec::new(["/bin/true"]);
     spec.project = format!("bench-{number}");
     let body = serde_json::to_vec(&spec)?;
     let mut last: Option<JobId> = None;
     let begun = Instant::now();
-    client.post_many("/api/v1/jobs", &body, usize::try_from(count)?, |answer| {
-        last = Some(answer.json::<Submitted>()?.job);
+    cluster.post_many("/api/v1/jobs", &body, usize::try_from(count)?, |answer| {
+        last = last.max(Some(serde_json::from_slice::<Submitted>(answer)?.job));
         Ok(())
     })?;
     if let Some(last) = last {

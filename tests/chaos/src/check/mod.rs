@@ -12,6 +12,7 @@ mod leases;
 mod lives;
 mod objects;
 mod records;
+mod requeue;
 mod results;
 mod slice;
 mod successes;
@@ -88,6 +89,8 @@ invariants! {
     I15 = "I15", "no secret is in any log, artifact, event or message", records::no_secrets;
     /// Resources.
     I16 = "I16", "memory and descriptors come back after the drain", ending::comes_back;
+    /// Beyond the list: work of dead nodes.
+    Requeue = "Q", "what a node held that died is given up in time", requeue::in_time;
     /// Beyond the list: results are right, not only readable.
     Results = "R", "what a job ended as and left is what its command does", results::right;
 }

@@ -16,7 +16,7 @@ pub(super) fn readable(index: &Index<'_>) -> Verdict {
                 look.wrong(Some(attempt.job), what, slice(index, attempt));
             }
         }
-        grows(index, attempt, versions, &mut look);
+        one_line(index, attempt, versions, &mut look);
         is_final(index, attempt, versions, &mut look);
     }
     for attempt in index.attempts.values().filter(|attempt| attempt.manifest.is_some()) {
@@ -29,19 +29,31 @@ pub(super) fn readable(index: &Index<'_>) -> Verdict {
     look.verdict("no attempt left a manifest")
 }
 
-/// A log once stored never becomes shorter.
-fn grows(index: &Index<'_>, attempt: AttemptKey, versions: &[&StoredManifest], look: &mut Look) {
-    // An upload whose answer was lost is made anew under the same version, and only one is recorded.
-    let pairs = versions.iter().zip(versions.iter().skip(1));
-    for (before, after) in pairs.filter(|(before, after)| before.version < after.version) {
-        let shorter = before.log_bytes.iter().zip(&after.log_bytes).any(|(b, a)| a < b);
-        if shorter {
-            let what = format!(
+/// A version names one manifest; where it does, the attempt's manifests are one line by their versions,
+/// and along it no log ever becomes shorter. Some versions name nothing: a number is taken before its
+/// manifest is stored. An attempt that kept nothing has no manifest, whatever its row says.
+fn one_line(index: &Index<'_>, attempt: AttemptKey, versions: &[&StoredManifest], look: &mut Look) {
+    let is_one = |manifest: &&&StoredManifest| {
+        let kept_nothing = manifest.key.is_none() && manifest.verified_bytes == 0;
+        manifest.damage.is_empty() && !kept_nothing
+    };
+    let line: Vec<&StoredManifest> = versions.iter().filter(is_one).copied().collect();
+    for (before, after) in line.iter().zip(line.iter().skip(1)) {
+        let what = if before.version == after.version {
+            let shown = |manifest: &StoredManifest| {
+                manifest.key.clone().unwrap_or_else(|| "the one in its row".to_owned())
+            };
+            let (one, other) = (shown(before), shown(after));
+            format!("{attempt}: version {} was given twice, {one} and {other}", before.version)
+        } else if before.log_bytes.iter().zip(&after.log_bytes).any(|(b, a)| a < b) {
+            format!(
                 "{attempt}: version {} has logs of {:?} bytes, the later {} of {:?}",
                 before.version, before.log_bytes, after.version, after.log_bytes
-            );
-            look.wrong(Some(attempt.job), what, slice(index, attempt));
-        }
+            )
+        } else {
+            continue;
+        };
+        look.wrong(Some(attempt.job), what, slice(index, attempt));
     }
 }
 

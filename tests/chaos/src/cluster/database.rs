@@ -10,10 +10,14 @@ use std::{
 use anyhow::{Context as _, ensure};
 use mesh_tests::{ports, process::Process, wait::look_until};
 
-use super::tree;
+use super::{Tmpfs, tree};
 
 /// The superuser.
 const USER: &str = "mesh";
+/// How long the system may take to reap what was killed.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+/// Its disk, in MiB: an empty cluster and what a run writes.
+const DISK_MIB: u32 = 384;
 /// How long a start, or a recovery, may take on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -25,6 +29,8 @@ pub struct Database {
     port: u16,
     password: String,
     process: Option<Process>,
+    /// A small disk for all of it; none where nothing can be mounted.
+    disk: Option<Tmpfs>,
 }
 
 impl Database {
@@ -39,7 +45,9 @@ impl Database {
         let dir =
             PathBuf::from(format!("/tmp/mesh-chaos-postgres-{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir(&dir)?;
-        let mut database = Self { dir, bin, port: ports::free(), password, process: None };
+        let disk = Tmpfs::mount(&dir, DISK_MIB).ok();
+        let (port, process) = (ports::free(), None);
+        let mut database = Self { dir, bin, port, password, process, disk };
         database.init()?;
         database.start()?;
         Ok(database)
@@ -85,7 +93,9 @@ impl Database {
         }
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(&self.dir);
-        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB", "-p"]);
+        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB"]);
+        // Its log must not fill the disk before we do.
+        command.args(["-c", "min_wal_size=32MB", "-c", "max_wal_size=96MB", "-p"]);
         command.arg(self.port.to_string());
         let mut process = Process::start(&mut command, &self.log());
         let port = self.port;
@@ -95,12 +105,31 @@ impl Database {
         Ok(())
     }
 
-    /// SIGKILL to all of its processes at once.
+    /// SIGKILL to all of its processes at once. They are gone when this returns: a new one takes a dead
+    /// one that nobody has reaped for alive, and refuses its directory.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
+            let pids = tree::tree(process.pid());
             // Its children have sessions of their own.
             tree::kill(process.pid());
+            drop(process);
+            let gone = |pid: &u32| !Path::new("/proc").join(pid.to_string()).exists();
+            look_until(GONE_WITHIN, || pids.iter().all(gone));
         }
+    }
+
+    /// Its disk, to be filled.
+    pub const fn disk(&self) -> Option<&Tmpfs> {
+        self.disk.as_ref()
+    }
+
+    /// Gives its disk room again, and starts it where it has given up.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn unfill(&mut self) -> anyhow::Result<()> {
+        self.disk.as_ref().map_or(Ok(()), Tmpfs::empty_filler)?;
+        self.start()
     }
 
     /// Where it listens.
@@ -128,6 +157,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         self.kill();
+        drop(self.disk.take());
         // On a breach the run has printed all that is known of it; the rows are in the history.
         let _kept = fs::remove_dir_all(&self.dir);
         let _kept = fs::remove_file(self.log());

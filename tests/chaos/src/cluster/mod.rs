@@ -137,7 +137,7 @@ impl Cluster {
             std::fs::write(clock, "+0")?;
         }
         if let Some(database) = &mut self.database {
-            database.start()?;
+            database.unfill()?;
         }
         for part in self.parts.values_mut() {
             part.thaw();

@@ -16,7 +16,8 @@ pub(super) async fn kill_supervisor(mut stage: Stage<'_>) -> anyhow::Result<Stri
     let node = some_node(&mut stage)?;
     stage.cluster.part(&node)?.kill();
     let away = stage.rng.millis(0, 2_000);
-    Ok(Strike::until(format!("supervisor of {node}"), away, Later::Start(node)))
+    let strike = Strike::until(format!("supervisor of {node}"), away, Later::Start(node.clone()));
+    Ok(strike.died(node))
 }
 
 pub(super) async fn pull_plug(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
@@ -25,7 +26,8 @@ pub(super) async fn pull_plug(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
     // Shorter and longer than a lease.
     let lease_ms = u64::try_from(stage.cluster.lease_ttl.as_millis()).unwrap_or(30_000);
     let away = stage.rng.millis(0, lease_ms * 2);
-    Ok(Strike::until(format!("all of {node}"), away, Later::Start(node)))
+    let strike = Strike::until(format!("all of {node}"), away, Later::Start(node.clone()));
+    Ok(strike.died(node))
 }
 
 pub(super) async fn kill_job(mut stage: Stage<'_>) -> anyhow::Result<Strike> {

@@ -30,6 +30,21 @@ pub(super) async fn database(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
     fill(&mut stage, ORCHESTRATOR)
 }
 
+pub(super) async fn postgres(stage: Stage<'_>) -> anyhow::Result<Strike> {
+    let database = stage.cluster.database.as_ref().context("there is no PostgreSQL")?;
+    let filled = database.disk().context(NO_DISK)?.fill()?;
+    let full = stage.rng.millis(2_000, 12_000);
+    let what = format!("PostgreSQL, {} MiB of filler", filled >> 20);
+    Ok(Strike::until(what, full, Later::UnfillDatabase))
+}
+
+pub(super) fn postgres_unfit(cluster: &Cluster) -> Option<&'static str> {
+    match &cluster.database {
+        None => Some("the jobs are in SQLite; use --store postgres"),
+        Some(database) => database.disk().is_none().then_some(NO_DISK),
+    }
+}
+
 fn unfit(cluster: &Cluster, part: &str) -> Option<&'static str> {
     (!cluster.tmpfs.contains_key(part)).then_some(NO_DISK)
 }
@@ -44,7 +59,7 @@ pub(super) fn store_unfit(cluster: &Cluster) -> Option<&'static str> {
 
 pub(super) fn database_unfit(cluster: &Cluster) -> Option<&'static str> {
     if cluster.database.is_some() {
-        return Some("PostgreSQL's own disk is not a small one");
+        return Some("the jobs are in PostgreSQL");
     }
     unfit(cluster, ORCHESTRATOR)
 }

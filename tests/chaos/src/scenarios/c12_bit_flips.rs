@@ -152,5 +152,5 @@ pub(super) async fn journal(mut stage: Stage<'_>) -> anyhow::Result<Strike> {
         }
         Ok(_) | Err(_) => format!("{node} had no journal yet"),
     };
-    Ok(Strike::until(what, Duration::ZERO, Later::Start(node)))
+    Ok(Strike::until(what, Duration::ZERO, Later::Start(node.clone())).died(node))
 }

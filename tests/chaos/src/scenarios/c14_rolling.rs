@@ -13,5 +13,5 @@ pub(super) async fn roll(stage: Stage<'_>) -> anyhow::Result<Strike> {
     let what = parts.join(", ");
     let times = (0..).map(|n| EVERY * n);
     let later = times.zip(parts.into_iter().map(Later::Roll)).collect();
-    Ok(Strike { what, later, broken: None })
+    Ok(Strike { what, later, broken: None, died: None })
 }

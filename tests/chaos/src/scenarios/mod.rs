@@ -47,6 +47,8 @@ pub struct Strike {
     pub later: Vec<(Duration, Later)>,
     /// A promise that is broken already.
     pub broken: Option<String>,
+    /// The node that died with all of its work.
+    pub died: Option<String>,
 }
 
 /// Something that is to be done later.
@@ -62,6 +64,8 @@ pub enum Later {
     Heal(&'static str),
     /// Take the filler off a small disk.
     Unfill(String),
+    /// Take the filler off PostgreSQL's disk, and start it where it gave up.
+    UnfillDatabase,
     /// Put a part's clock right.
     RightClock(String),
     /// Stop a part gently; it is started again.
@@ -71,13 +75,18 @@ pub enum Later {
 impl Strike {
     /// Something that needs no undoing.
     pub fn once(what: impl Into<String>) -> Self {
-        Self { what: what.into(), later: Vec::new(), broken: None }
+        Self { what: what.into(), later: Vec::new(), broken: None, died: None }
     }
 
     /// Something that is undone after a while.
     pub fn until(what: impl Into<String>, after: Duration, later: Later) -> Self {
         let what = format!("{}, {:.1} s", what.into(), after.as_secs_f32());
-        Self { what, later: vec![(after, later)], broken: None }
+        Self { what, later: vec![(after, later)], broken: None, died: None }
+    }
+
+    /// The same, and a node died by it with all of its work.
+    pub fn died(self, node: impl Into<String>) -> Self {
+        Self { died: Some(node.into()), ..self }
     }
 }
 
@@ -104,6 +113,9 @@ impl Later {
             }
             Self::Unfill(part) => {
                 cluster.tmpfs.get(part).map_or(Ok(()), |tmpfs| Ok(tmpfs.empty_filler()?))
+            }
+            Self::UnfillDatabase => {
+                cluster.database.as_mut().context("there is no PostgreSQL")?.unfill()
             }
             Self::RightClock(part) => match cluster.clocks.get(part) {
                 Some(file) => std::fs::write(file, "+0").context("the clock"),
@@ -169,7 +181,8 @@ scenarios! {
     "C7f", "a wire refuses new connections", c07_partitions::refuse, always;
     "C8a", "a node's disk is full", c08_full_disk::node, c08_full_disk::node_unfit;
     "C8b", "the object store's disk is full", c08_full_disk::store, c08_full_disk::store_unfit;
-    "C8c", "the database's disk is full", c08_full_disk::database, c08_full_disk::database_unfit;
+    "C8c", "SQLite's disk is full", c08_full_disk::database, c08_full_disk::database_unfit;
+    "C8d", "PostgreSQL's disk is full", c08_full_disk::postgres, c08_full_disk::postgres_unfit;
     "C9a", "a node's clock is off", c09_clocks::node, c09_clocks::unfit;
     "C9b", "an orchestrator's clock steps", c09_clocks::orchestrator, c09_clocks::unfit;
     "C10", "the broker's last ten minutes again, in another order", c10_replay::replay, always;

@@ -140,6 +140,23 @@ fn stored() -> Vec<Bad> {
             let of = |m: &&mut StoredManifest| m.attempt == attempt(plain(), 1) && m.version == 1;
             h.manifests.iter_mut().find(of).unwrap().log_bytes = [9, 0];
         }),
+        ("a version was given to two manifests", I8, |h| {
+            let of = |m: &&StoredManifest| m.attempt == attempt(plain(), 1) && m.version == 1;
+            let mut again = h.manifests.iter().find(of).unwrap().clone();
+            again.key = again.key.map(|key| key.replace("-0123", "-4567"));
+            h.manifests.push(again);
+        }),
+        ("a line of versions began anew in the middle of another", I8, |h| {
+            // What became of C11b with a full disk: of two lines the one reaches beyond the other's end.
+            let of = |m: &&mut StoredManifest| m.attempt == attempt(plain(), 1);
+            for (manifest, bytes) in h.manifests.iter_mut().filter(of).zip([5, 9]) {
+                manifest.log_bytes = [bytes, 0];
+            }
+            let mut other = h.manifests[1].clone();
+            other.key = other.key.map(|key| key.replace("-0123", "-4567"));
+            (other.log_bytes, other.recorded) = ([7, 0], false);
+            h.manifests.push(other);
+        }),
         ("a success whose last manifest was forgotten", I8, |h| {
             h.manifests[1].complete = false;
         }),
@@ -191,6 +208,12 @@ fn around() -> Vec<Bad> {
             h.journals[0].unrecorded.push("job_…/0#1 attempt_ended".into());
         }),
         ("the drain took too long", I13, |h| h.ending.drained = Some(false)),
+        ("work of a dead node was given up late", Requeue, |h| {
+            let death = h.faults[0].at;
+            for event in h.events.iter_mut().filter(|event| event.at > death) {
+                event.at = Timestamp::from_millis(event.at.as_millis() + 100_000);
+            }
+        }),
         ("a retry has no audit line", I14, |h| {
             h.audit.as_mut().unwrap().retain(|line| line.subject != retried().to_string());
         }),

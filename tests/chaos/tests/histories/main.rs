@@ -9,7 +9,12 @@ mod story;
 
 use mesh_chaos::{
     check::{Invariant, Verdict, check},
-    history::{History, Scan},
+    history::{FaultNote, History, Scan},
+    measure,
+};
+use mesh_schemas::{
+    Timestamp,
+    api::{EventKind, EventView},
 };
 use story::good;
 
@@ -77,6 +82,37 @@ fn a_breach_shows_the_shortest_run_of_events() {
     );
     let accepted = breach.slice.iter().any(|line| line.contains("job_accepted"));
     assert!(!accepted, "what came before the first success is left out: {:#?}", breach.slice);
+}
+
+#[test]
+fn figures_are_worked_out_of_a_history() {
+    let mut history = good();
+    let requeues = measure::requeues(&history);
+    let after: Vec<u64> = requeues.iter().map(|requeue| requeue.after_ms).collect();
+    assert_eq!(after, [5], "the other loss was of a node that was only cut off");
+    assert_eq!(measure::rolling(&history), None);
+
+    let died = history.faults.remove(0);
+    let at = |millis| Timestamp::from_millis(millis);
+    let fault = |scenario: &str, millis, lasts_ms| FaultNote {
+        at: at(millis),
+        scenario: scenario.into(),
+        lasts_ms,
+        ..died.clone()
+    };
+    history.faults = [
+        fault("C1", 0, 0),
+        fault("C14", 1_000, 1_000),
+        fault("C14", 1_500, 1_500),
+        fault("C1", 10_000, 0),
+    ]
+    .into();
+    let ended = |event: &EventView| event.kind == EventKind::TaskFinished;
+    let one = history.events.iter().find(|event| ended(event)).unwrap().clone();
+    let times = [500, 1_500, 4_999, 5_000, 9_000, 9_500, 20_000];
+    history.events = times.map(|millis| EventView { at: at(millis), ..one.clone() }).into();
+    // Four seconds of restarting with two ends, six others with four.
+    assert_eq!(measure::rolling(&history), Some([2.0 / 4.0, 4.0 / 6.0]));
 }
 
 #[test]

@@ -124,6 +124,17 @@ impl Story {
         }
     }
 
+    /// The node's plug was pulled shortly before the last event.
+    fn dies(&mut self, node: &str) {
+        self.history.faults.push(FaultNote {
+            at: Timestamp::from_millis(self.clock - 5),
+            scenario: "C2c".into(),
+            what: format!("all of {node}"),
+            died: Some(node.into()),
+            lasts_ms: 0,
+        });
+    }
+
     /// The task and the job are over; their rows.
     fn over(&mut self, job: JobId, state: TaskState, epoch: u32) {
         let ended: JobState = state.as_str().parse().unwrap();
@@ -177,6 +188,7 @@ pub(crate) fn good() -> History {
 
     story.submit(lost(), Some(JobState::Succeeded));
     story.run(lost(), 1, EndClass::NodeLost);
+    story.dies("node-1");
     story.event(EventKind::TaskQueued, lost(), Some(1), Some("after node_lost"));
     story.run(lost(), 2, EndClass::Success);
     story.over(lost(), TaskState::Succeeded, 2);
@@ -211,8 +223,12 @@ fn surroundings(mut story: Story) -> History {
     let revocation = story.history.events.last_mut().unwrap();
     (revocation.job, revocation.node) = (None, Some(node(3)));
     let mut history = story.history;
-    let named = |id| NodeRow { id, name: "n".into(), setting: "active".into() };
-    history.nodes = [1, 2, 3].map(|number| named(node(number))).into();
+    let named = |number| NodeRow {
+        id: node(number),
+        name: format!("node-{number}"),
+        setting: "active".into(),
+    };
+    history.nodes = [1, 2, 3].map(named).into();
     let line = |act: &str, job: JobId| AuditLine { act: act.into(), subject: job.to_string() };
     history.audit = Some(vec![line("retry", retried()), line("cancel", cancelled())]);
     history.scan = Some(Scan { secrets: 4, bytes: 1_000, found: Vec::new() });

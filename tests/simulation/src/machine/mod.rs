@@ -2,7 +2,7 @@
 
 mod agent;
 mod content;
-mod disk;
+pub(crate) mod disk;
 mod supervisor;
 mod uploads;
 mod wire;

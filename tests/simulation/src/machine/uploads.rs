@@ -1,8 +1,9 @@
 //! How an agent's attempts reach the object store: the real bookkeeping, in the order of the real
 //! pipeline, step by step, so that the agent may die and the store may misbehave between any two.
 //!
-//! The order: packs, each recorded when it is stored; a look that all are there; the manifest; a look
-//! that it is there; then the state file, and then the word to the core.
+//! The order: packs, each recorded when it is stored; a look that all are there; the manifest's version,
+//! into the state file; the manifest; a look that it is there; the state file again, and then the word to
+//! the core.
 
 mod look;
 mod outcome;
@@ -249,10 +250,15 @@ impl Machine {
         } else {
             Step::Packs
         };
-        if upload.step == Step::ManifestUrl {
+        upload.tries = 0;
+        let draft = upload.step == Step::ManifestUrl;
+        if draft {
             work.draft = books.state.draft(&work.contents, work.complete);
         }
-        upload.tries = 0;
+        // Its version is taken, durably, before it goes anywhere.
+        if draft && bug != Some(Bug::VersionForgotten) && !self.save(around.env, attempt) {
+            return self.cycle_failed(around, attempt, ErrorCode::Io);
+        }
         self.try_step(around, attempt);
     }
 
@@ -273,6 +279,7 @@ impl Machine {
             Step::ManifestPut => {
                 let Some(draft) = draft else { return };
                 let (key, bytes) = (draft.object.key.clone(), draft.bytes.clone());
+                around.env.observer.versioned(attempt, draft.summary.version, &key);
                 return self.put(around, attempt, token, &key, bytes);
             }
             Step::PackLook => Wanted::Check(

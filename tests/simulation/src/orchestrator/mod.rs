@@ -77,6 +77,7 @@ enum Role {
     /// It leads and has to load.
     Loading {
         leader: u64,
+        load: u64,
     },
     Leading(Box<Leading>),
 }
@@ -85,6 +86,7 @@ enum Role {
 #[derive(Debug)]
 struct Leading {
     leader: u64,
+    load: u64,
     core: Core,
     came: Vec<Came>,
     round_due: bool,
@@ -262,7 +264,7 @@ impl Orchestrator {
                     self.rescue(around);
                 }
             }
-            Role::Loading { leader } | Role::Settling { leader, .. } => {
+            Role::Loading { leader, .. } | Role::Settling { leader, .. } => {
                 if reachable && !around.db.renew(around.env.now, *leader) {
                     self.step_down(around.env);
                 }
@@ -278,7 +280,7 @@ impl Orchestrator {
     }
 
     fn load(&mut self, around: &mut Around<'_>) {
-        let Role::Loading { leader } = self.role else { return };
+        let Role::Loading { leader, load } = self.role else { return };
         let fails = around.env.strikes(around.env.options.commit_fails);
         if fails || !around.db.is_reachable(around.env, self.index) {
             around.env.stats.count(Kind::LoadFailed);
@@ -289,8 +291,14 @@ impl Orchestrator {
         let core = Core::new(around.env.options.config(), around.db.snapshot(), now);
         core.check_invariants();
         let (came, pending) = (Vec::new(), None);
-        self.role =
-            Role::Leading(Box::new(Leading { leader, core, came, round_due: false, pending }));
+        self.role = Role::Leading(Box::new(Leading {
+            leader,
+            load,
+            core,
+            came,
+            round_due: false,
+            pending,
+        }));
         // Joining is asked for again until it is recorded, as `mesh node join` does.
         for index in 0..crate::options::count(around.env.options.nodes) {
             let node = node_id(index);
@@ -306,20 +314,19 @@ impl Orchestrator {
             Role::Taking { transaction: asked } if *asked == transaction => match outcome {
                 Outcome::Done(leader) => {
                     around.env.stats.count(Kind::LeadTaken);
-                    self.role = Role::Loading { leader };
-                    self.load(around);
+                    self.settle(around, leader);
                 }
                 Outcome::NotLeader | Outcome::Unavailable => self.role = Role::Standby,
             },
             Role::Settling { leader, transaction: asked } if *asked == transaction => {
                 let leader = *leader;
                 match outcome {
-                    Outcome::Done(_) => {
-                        self.role = Role::Loading { leader };
+                    Outcome::Done(load) => {
+                        self.role = Role::Loading { leader, load };
                         self.load(around);
                     }
                     Outcome::NotLeader => self.step_down(around.env),
-                    Outcome::Unavailable => self.start_over(around, leader),
+                    Outcome::Unavailable => self.settle(around, leader),
                 }
             }
             Role::Leading(leading) => {
@@ -331,16 +338,21 @@ impl Orchestrator {
         }
     }
 
-    /// What became of the last round is unknown, and it may still come to pass. An empty round takes its
-    /// place behind it; what is loaded after that is final.
-    fn start_over(&mut self, around: &mut Around<'_>, leader: u64) {
+    /// What became of the last round is unknown, and it may still come to pass.
+    fn start_over(&mut self, around: &mut Around<'_>, leader: u64, load: u64) {
         if around.env.options.bug == Some(Bug::ReloadUnderOldLead) {
-            self.role = Role::Loading { leader };
+            self.role = Role::Loading { leader, load };
             return self.load(around);
         }
         around.env.stats.count(Kind::Settled);
-        let (by, changes) = ((self.index, self.life), Vec::new());
-        let transaction = around.db.begin(around.env, by, Write::Round { leader, changes });
+        self.settle(around, leader);
+    }
+
+    /// Begins a load behind whatever the database has begun, and shuts out what it has not heard of yet;
+    /// what is loaded after that is final.
+    fn settle(&mut self, around: &mut Around<'_>, leader: u64) {
+        let by = (self.index, self.life);
+        let transaction = around.db.begin(around.env, by, Write::Settle { leader });
         self.role = Role::Settling { leader, transaction };
     }
 

@@ -58,7 +58,7 @@ impl Orchestrator {
     fn finish(&mut self, around: &mut Around<'_>, out: Output, say: Vec<Say>) {
         let (life, index) = (self.life, self.index);
         let Role::Leading(leading) = &mut self.role else { return };
-        let leader = leading.leader;
+        let (leader, load) = (leading.leader, leading.load);
         if out.changes.is_empty() {
             return self.say(around, leader, out.commands, say);
         }
@@ -67,7 +67,7 @@ impl Orchestrator {
             let seqs = out.changes.iter().filter(|c| matches!(c, Change::NodeJournal { .. }));
             seqs.for_each(|change| around.db.apply(change));
         }
-        let write = Write::Round { leader, changes: out.changes };
+        let write = Write::Round { leader, load, changes: out.changes };
         let transaction = around.db.begin(around.env, (index, life), write);
         let early = bug == Some(Bug::AckBeforeCommit);
         let (commands, say, now) = match early {
@@ -87,7 +87,7 @@ impl Orchestrator {
         outcome: Outcome,
     ) {
         let Role::Leading(leading) = &mut self.role else { return };
-        let leader = leading.leader;
+        let (leader, load) = (leading.leader, leading.load);
         if let Outcome::Done(_) = outcome {
             if !leading.came.is_empty() {
                 leading.round_due = true;
@@ -102,7 +102,7 @@ impl Orchestrator {
         }
         match outcome {
             Outcome::NotLeader => self.step_down(around.env),
-            Outcome::Done(_) | Outcome::Unavailable => self.start_over(around, leader),
+            Outcome::Done(_) | Outcome::Unavailable => self.start_over(around, leader, load),
         }
     }
 
@@ -141,12 +141,12 @@ impl Orchestrator {
         let now = self.clock.wall(around.env.now);
         let changes = self.rescuer.look(around.env, around.db, now);
         let Role::Leading(leading) = &self.role else { return };
-        let leader = leading.leader;
+        let (leader, load) = (leading.leader, leading.load);
         if !changes.is_empty() {
             around.db.commit(around.env, &changes);
             // What comes of a broken promise is of no interest.
             if around.env.observer.broken.is_none() {
-                self.role = Role::Loading { leader };
+                self.role = Role::Loading { leader, load };
                 self.load(around);
             }
         }

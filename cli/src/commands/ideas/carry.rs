@@ -1,0 +1,229 @@
+//! Ideas in and out by the many, what waits, and who signs.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::ValueEnum;
+use mesh_ideas_core::import::{self, Draft, Exported, Imported};
+use mesh_schemas::{
+    Problem,
+    idea::{IdeaDetail, IdeaId, IdeaView, Say},
+};
+use serde::Serialize;
+
+use super::add::read_text;
+use crate::{
+    Outcome,
+    args::{Format, Global},
+    context,
+    ideas::{Body, Sender, Sent},
+    output, progress,
+};
+
+/// Longest file of ideas, in bytes.
+const IMPORT_BYTES_MAX: usize = 64 << 20;
+
+/// File many ideas at once: a Markdown list, a CSV, or issues exported as JSON. Doing it again files nothing
+/// twice.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mesh ideas import backlog.md --tag backlog         items below an item derive from it
+  mesh ideas import ideas.csv                        columns: title, body, tags, source
+  gh issue list --json number,title,body,labels,url | mesh ideas import --form issues -")]
+pub(crate) struct ImportArgs {
+    /// The file; `-` is standard input.
+    file: PathBuf,
+    /// What it is; guessed from the name's end when not given.
+    #[arg(long, value_enum)]
+    form: Option<FormArg>,
+    /// A tag for all of them; may be repeated.
+    #[arg(long, short, value_name = "WORD")]
+    tag: Vec<String>,
+    /// Only say what would be filed.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What an imported file is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormArg {
+    /// A Markdown list.
+    Markdown,
+    /// A table with a header.
+    Csv,
+    /// An array of issues as JSON.
+    Issues,
+}
+
+/// Write all ideas out, oldest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mesh ideas export > ideas.ndjson
+  mesh ideas export --form markdown > ideas.md      which `mesh ideas import` reads")]
+pub(crate) struct ExportArgs {
+    /// One JSON document a line, a table, or a list.
+    #[arg(long, value_enum, default_value = "json")]
+    form: ExportForm,
+}
+
+/// What an export is written as.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// One JSON document a line.
+    Json,
+    /// A table with a header.
+    Csv,
+    /// A Markdown list.
+    Markdown,
+}
+
+/// Send what waits in the spool.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mesh ideas sync")]
+pub(crate) struct SyncArgs {}
+
+/// Show who signs your ideas.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mesh ideas key")]
+pub(crate) struct KeyArgs {}
+
+#[derive(Debug, Default, Serialize)]
+struct Count {
+    filed: usize,
+    known: usize,
+    waiting: usize,
+}
+
+pub(super) async fn import(global: &Global, args: &ImportArgs) -> Outcome {
+    let text = read_text(&args.file, IMPORT_BYTES_MAX)?;
+    let Imported { drafts, skipped } = read(form(args)?, &text)?;
+    if !skipped.is_empty() {
+        let lines: Vec<String> = skipped.iter().take(20).map(usize::to_string).collect();
+        output::note(format!(
+            "{} belong to no idea: {}",
+            output::count(skipped.len() as u64, "line"),
+            lines.join(", ")
+        ));
+    }
+    if args.dry_run {
+        drafts.iter().for_each(|draft| output::line(mesh_ideas_core::text::title(&draft.text)));
+        output::note(format!("{} would be filed", output::count(drafts.len() as u64, "idea")));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sender = Sender::new(global)?;
+    let (mut imported, mut ids) = (Count::default(), Vec::new());
+    for draft in drafts {
+        ids.push(file(&sender, args, draft, &ids, &mut imported).await?);
+    }
+    match global.output {
+        Format::Json => output::json(&imported),
+        Format::Quiet => ids.iter().for_each(output::line),
+        Format::Table => {
+            let Count { filed, known, waiting } = imported;
+            output::note(format!("{filed} filed, {known} were there already, {waiting} wait"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Files one draft; the ids are those of the drafts before it.
+async fn file(
+    sender: &Sender,
+    args: &ImportArgs,
+    draft: Draft,
+    ids: &[IdeaId],
+    imported: &mut Count,
+) -> Result<IdeaId, Problem> {
+    let body = Body::new(draft.text, None);
+    let mut tags = draft.tags;
+    tags.extend(args.tag.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
+    let parents = draft.parent.and_then(|parent| ids.get(parent)).copied().into_iter().collect();
+    let say = Say::Idea { body: body.by_ref.clone(), parents, tags, source: draft.source };
+    match sender.say(say, Some(body)).await? {
+        Sent::Appended(appended) => {
+            if appended.created {
+                imported.filed += 1;
+            } else {
+                imported.known += 1;
+            }
+            Ok(appended.idea.unwrap_or_else(|| appended.entry.into()))
+        }
+        Sent::Waits(entry) => {
+            imported.waiting += 1;
+            Ok(entry.into())
+        }
+    }
+}
+
+fn read(form: FormArg, text: &str) -> Result<Imported, Problem> {
+    match form {
+        FormArg::Markdown => import::from_markdown(text),
+        FormArg::Csv => import::from_csv(text),
+        FormArg::Issues => import::from_github(text),
+    }
+}
+
+fn form(args: &ImportArgs) -> Result<FormArg, Problem> {
+    if let Some(form) = args.form {
+        return Ok(form);
+    }
+    match args.file.extension().and_then(|end| end.to_str()) {
+        Some("md" | "markdown") => Ok(FormArg::Markdown),
+        Some("csv") => Ok(FormArg::Csv),
+        Some("json") => Ok(FormArg::Issues),
+        Some(_) | None => Err(Problem::invalid(
+            "form",
+            format!("what {} is cannot be told from its name", args.file.display()),
+        )
+        .hint("pass --form markdown, csv or issues")),
+    }
+}
+
+pub(super) async fn export(global: &Global, args: &ExportArgs) -> Outcome {
+    let client = context::client(global)?;
+    let mut ideas: Vec<IdeaView> = client.pages("/ideas", usize::MAX).await?;
+    ideas.reverse();
+    let bar = progress::count("ideas", ideas.len() as u64);
+    let mut exported = Vec::new();
+    for idea in &ideas {
+        exported.push(exported_as(client.get(&format!("/ideas/{}", idea.id)).await?));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let text = match args.form {
+        ExportForm::Json => import::to_json_lines(&exported),
+        ExportForm::Csv => import::to_csv(&exported)?,
+        ExportForm::Markdown => import::to_markdown(&exported),
+    };
+    output::bytes(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exported_as(idea: IdeaDetail) -> Exported {
+    let first = idea.entries.first().map(|first| &first.entry.say);
+    let source = if let Some(Say::Idea { source, .. }) = first { source.clone() } else { None };
+    let IdeaView { id, title, status, tags, .. } = idea.view;
+    Exported { id, title, text: idea.text.unwrap_or_default(), status, tags, source }
+}
+
+pub(super) async fn sync(global: &Global, _: &SyncArgs) -> Outcome {
+    let (sent, waiting) = Sender::new(global)?.flush(true).await?;
+    if global.output == Format::Json {
+        output::json(&serde_json::json!({ "sent": sent, "waiting": waiting }));
+    } else {
+        output::note(format!("{sent} sent, {waiting} wait"));
+    }
+    Ok(if waiting == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(super) fn key(global: &Global, _: &KeyArgs) -> Outcome {
+    let author = crate::ideas::Author::load_or_make()?;
+    if global.output == Format::Json {
+        output::json(&serde_json::json!({ "author": author.id(), "file": author.file }));
+    } else {
+        output::line(author.id());
+        output::note(format!("the key lies in {}; keep a copy", author.file.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

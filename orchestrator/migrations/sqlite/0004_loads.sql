@@ -1,0 +1,3 @@
+-- How often a leader has begun to load the state. A round that was decided on an earlier load is refused.
+
+ALTER TABLE meta ADD COLUMN loads INTEGER NOT NULL DEFAULT 0;
