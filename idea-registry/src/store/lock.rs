@@ -20,6 +20,12 @@ const FENCE: Dialects = Dialects {
     postgres: "SELECT writer FROM meta WHERE writer = $1 FOR SHARE",
 };
 
+/// The same, and waits for each transaction that holds the row.
+const SETTLE: Dialects = Dialects {
+    sqlite: "SELECT writer FROM meta WHERE writer = $1",
+    postgres: "SELECT writer FROM meta WHERE writer = $1 FOR UPDATE",
+};
+
 /// The right to write, until this value is dropped or somebody else takes it.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
@@ -77,9 +83,22 @@ impl Store {
         doing: &'static str,
     ) -> Result<Tx, StoreError> {
         let mut tx = self.db.write(doing).await?;
-        let mine: Vec<Epoch> = tx.fetch(Query::either(doing, FENCE).int(lock.epoch)).await?;
-        if mine.is_empty() { Err(StoreError::NotWriter) } else { Ok(tx) }
+        fence(&mut tx, lock, Query::either(doing, FENCE)).await?;
+        Ok(tx)
     }
+
+    /// Returns when no transaction of the writer is on its way any more, also none that was given up.
+    pub(crate) async fn settle(&self, lock: &WriterLock) -> Result<(), StoreError> {
+        let doing = "waiting for what was given up";
+        let mut tx = self.db.write(doing).await?;
+        fence(&mut tx, lock, Query::either(doing, SETTLE)).await?;
+        tx.commit(doing).await
+    }
+}
+
+async fn fence(tx: &mut Tx, lock: &WriterLock, query: Query) -> Result<(), StoreError> {
+    let mine: Vec<Epoch> = tx.fetch(query.int(lock.epoch)).await?;
+    if mine.is_empty() { Err(StoreError::NotWriter) } else { Ok(()) }
 }
 
 async fn session_lock(mut connection: PgConnection) -> Result<PgConnection, StoreError> {

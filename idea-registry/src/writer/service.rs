@@ -133,8 +133,7 @@ impl Service {
     /// A commit of unknown outcome may still be on its way: an empty one waits behind it.
     async fn settled_size(&self) -> Result<u64, StoreError> {
         let context = &self.context;
-        let doing = "waiting for what was given up";
-        context.store.begin(&context.lock, doing).await?.commit(doing).await?;
+        context.store.settle(&context.lock).await?;
         context.store.size(context.identity.version).await
     }
 }
