@@ -137,3 +137,46 @@ fn sqlite_dir(path: &str) -> Result<PathBuf, Problem> {
             .hint("write sqlite:///var/lib/deskmesh/ideas/ideas.db")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_tests::postgres::Postgres;
+
+    use super::*;
+    use crate::store::{Cursor, Login};
+
+    /// Goal: a size that is read after a commit of unknown outcome is not read too early. Method: a transaction
+    /// that goes on while another one settles.
+    async fn settling_waits(store: Store, directory: DirLock) {
+        let lock = store.lock(vec![directory]).await.unwrap();
+        let mut on_its_way = store.begin(&lock, "writing").await.unwrap();
+        let cursor = Cursor { value: 7, detail: String::new() };
+        on_its_way.set_cursor("here", &cursor).await.unwrap();
+        let settled = async {
+            store.settle(&lock).await.unwrap();
+            store.cursor("here").await.unwrap()
+        };
+        let commits = async {
+            for _ in 0..20 {
+                assert_eq!(store.cursor("here").await.unwrap(), None);
+            }
+            on_its_way.commit("writing").await.unwrap();
+        };
+        let (seen, ()) = futures::join!(settled, commits);
+        assert_eq!(seen, Some(cursor));
+    }
+
+    #[tokio::test]
+    async fn settling_waits_for_what_is_on_its_way() {
+        let dir = mesh_tests::tmp::dir("settle");
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        let locks = [lock_dir(&one).unwrap(), lock_dir(&two).unwrap()];
+        let [first, second] = locks;
+        let url = format!("sqlite://{}", one.join("ideas.db").display());
+        settling_waits(Store::open(&url, &Login::default()).await.unwrap(), first).await;
+        let cluster = Postgres::shared().await.unwrap();
+        let url = cluster.database().await.unwrap();
+        let login = Login { password: Some(cluster.password().into()), role: None };
+        settling_waits(Store::open(&url, &login).await.unwrap(), second).await;
+    }
+}

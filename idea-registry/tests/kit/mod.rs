@@ -97,6 +97,7 @@ impl Owner {
         }
         let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
         let options = options.password(place.login.password.as_deref().unwrap());
+        let options = options.options([("search_path", "mesh_ideas")]);
         Self::Postgres(sqlx::PgPool::connect_with(options).await.unwrap())
     }
 
