@@ -6,10 +6,22 @@ use std::{
 };
 
 use mesh_schemas::{ErrorCode, Problem};
-use mesh_tlog::{ProveError, Prover, SignedCheckpoint, TreeHead, VerifierKey};
+use mesh_tlog::{Prover, SignedCheckpoint, TreeHead, VerifierKey};
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::{halt::Halt, tiles::TileDir};
+
+/// What was found of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It is one of this log's.
+    Ours,
+    /// It is not, and the log is halted.
+    Halted,
+    /// Nobody knows: the tiles cannot be read.
+    Unread,
+}
 
 /// The latest signed checkpoint, with the lines of its witnesses; cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,37 +90,32 @@ impl Head {
         Ok(())
     }
 
-    /// Compares a head that was signed with the log as it is, and halts it when the two cannot both be: the
-    /// log lost entries, or it forked. Says whether it is one of this log's.
-    pub(crate) fn judge(&self, seen: &Seen<'_>, ours: TreeHead) -> bool {
-        let Seen { head, place } = *seen;
-        if head.size > ours.size {
-            let (theirs, ours) = (head.size, ours.size);
+    /// Compares a head that was signed with the log as it is, and halts it when the two cannot both be: the log
+    /// lost entries, or it forked.
+    pub(crate) fn judge(&self, seen: &Seen<'_>, ours: TreeHead) -> Judgement {
+        let Seen { head: TreeHead { size, root }, place } = *seen;
+        if size > ours.size {
             let detail = format!(
-                "a checkpoint of {theirs} entries that this log has signed was seen {place}, and there are {ours}"
+                "a checkpoint of {size} entries, signed by this log, was seen {place}; there are {}",
+                ours.size
             );
             self.halt.halt(ErrorCode::LedgerRollback, detail);
-            return false;
+            return Judgement::Halted;
         }
-        match Prover::new(&self.tiles, ours).root_at(head.size) {
-            Ok(root) if root == head.root => true,
+        match Prover::new(&self.tiles, ours).root_at(size) {
+            Ok(ours) if ours == root => Judgement::Ours,
             Ok(_) => {
-                let size = head.size;
                 let detail = format!(
                     "a checkpoint of {size} entries with another root, signed by this log, was seen {place}"
                 );
                 self.halt.halt(ErrorCode::LedgerFork, detail);
-                false
+                Judgement::Halted
             }
             Err(error) => {
-                self.unread(&error);
-                false
+                let chain = mesh_fabric::error::chain(&error);
+                error!("Could not compare the log with what was seen {place}: {chain}");
+                Judgement::Unread
             }
         }
-    }
-
-    fn unread(&self, error: &ProveError<io::Error>) {
-        let chain = mesh_fabric::error::chain(error);
-        self.halt.halt(ErrorCode::Integrity, format!("the tiles cannot be read: {chain}"));
     }
 }

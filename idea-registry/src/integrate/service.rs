@@ -87,7 +87,9 @@ impl Service {
 
     async fn catch_up(&mut self, sizes: &watch::Receiver<u64>, shutdown: &CancellationToken) {
         let mut waits = Policy::forever().waits();
-        while self.edge.head().size < *sizes.borrow() && self.options.halt.check().is_ok() {
+        // Not what comes meanwhile: that is gathered first.
+        let size = *sizes.borrow();
+        while self.edge.head().size < size && self.options.halt.check().is_ok() {
             let Err(problem) = self.step().await else { continue };
             warn!("Could not integrate: {}", problem.detail);
             if problem.code == ErrorCode::Integrity {

@@ -5,7 +5,7 @@ use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::{Edge, Hash, TreeHead, leaf_hash};
 use tracing::{info, warn};
 
-use super::head::{Head, Seen};
+use super::head::{Head, Judgement, Seen};
 use crate::{
     halt::Halt,
     identity::Identity,
@@ -41,27 +41,46 @@ pub(super) async fn edge(
         halt.halt(code, detail);
         return Ok(edge);
     }
-    check_published(identity, head, last)?;
-    for cosigned in store.cosigned(log).await? {
-        let seen = TreeHead { size: cosigned.size, root: Hash(cosigned.root.0) };
-        head.judge(&Seen { head: seen, place: "at a witness" }, last);
+    let seen = seen(store, identity, head).await?;
+    if judge(head, &seen, last) == Judgement::Unread {
+        warn!("Making the tiles anew from the leaves: they cannot be read");
+        let edge = rebuild(store, log, head.tiles(), last.size).await?;
+        if judge(head, &seen, last) == Judgement::Unread {
+            halt.halt(ErrorCode::Integrity, "the tiles cannot be read");
+        }
+        return Ok(edge);
     }
     Ok(edge)
 }
 
-/// The checkpoint on disk may be newer than a database that was put back from a backup.
-fn check_published(identity: &Identity, head: &Head, last: TreeHead) -> Result<(), Problem> {
+/// Heads of this log that others may have seen, and where.
+type SeenHeads = Vec<(TreeHead, &'static str)>;
+
+/// The checkpoint on disk may be newer than a database that was put back from a backup; so may what a witness
+/// cosigned.
+async fn seen(store: &Store, identity: &Identity, head: &Head) -> Result<SeenHeads, Problem> {
     let read = head.tiles().checkpoint().map_err(|error| {
         Problem::new(ErrorCode::Io, format!("cannot read the published checkpoint: {error}"))
     })?;
-    let Some(bytes) = read else { return Ok(()) };
-    match identity.trusted()?.open(&bytes) {
-        Ok(published) => {
-            head.judge(&Seen { head: published.head(), place: "on disk" }, last);
-        }
-        Err(error) => warn!("The published checkpoint is written anew: {}", chain(&error)),
+    let mut seen = SeenHeads::new();
+    let log = identity.trusted()?;
+    match read.map(|bytes| log.open(&bytes)) {
+        Some(Ok(published)) => seen.push((published.head(), "on disk")),
+        Some(Err(error)) => warn!("The published checkpoint is written anew: {}", chain(&error)),
+        None => {}
     }
-    Ok(())
+    for cosigned in store.cosigned(identity.version).await? {
+        seen.push((TreeHead { size: cosigned.size, root: Hash(cosigned.root.0) }, "at a witness"));
+    }
+    Ok(seen)
+}
+
+/// All of them; the worst that was found.
+fn judge(head: &Head, seen: &SeenHeads, ours: TreeHead) -> Judgement {
+    let judged = seen.iter().map(|(seen, place)| head.judge(&Seen { head: *seen, place }, ours));
+    let judged: Vec<Judgement> = judged.collect();
+    let found = |wanted| judged.contains(&wanted).then_some(wanted);
+    found(Judgement::Halted).or_else(|| found(Judgement::Unread)).unwrap_or(Judgement::Ours)
 }
 
 /// Makes all tiles anew; fewer when leaves are missing.

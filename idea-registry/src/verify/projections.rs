@@ -3,7 +3,7 @@
 use mesh_ideas_core::ledger::{Ledger, verify_chain};
 use mesh_schemas::{
     Problem,
-    idea::{Entry, IdeaId, Say},
+    idea::{Entry, EntryId, IdeaId, Say},
 };
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ impl Projections {
         if let Err(detail) = self.ledger.check_invariants() {
             findings.add(Finding::of("entry", detail));
         }
-        let rows = store.for_ranking().await?;
+        let rows = store.for_verifying().await?;
         for (id, row) in &self.ledger.ideas {
             if rows.ideas.get(id) != Some(row) {
                 let detail = format!("the row of {id} is not what the log says");
@@ -73,13 +73,22 @@ impl Projections {
         let same = rows.ideas.len() == self.ledger.ideas.len()
             && rows.edges == self.ledger.edges
             && rows.jobs == self.ledger.jobs
-            && rows.ranks == self.ledger.ranks;
+            && rows.ranks == self.ledger.ranks
+            && rows.seen == self.ledger.seen
+            && rows.contents == self.ledger.contents
+            && store.hidden().await? == self.hidden();
         if !same {
-            let detail = "ideas, edges, jobs or opinions are not what the log says";
+            let detail = "ideas, edges, jobs, opinions, contents, sightings or tombstones are not what the log says";
             findings.add(Finding::of("projection", detail));
         }
-        let count = rows.ideas.len() + rows.edges.len() + rows.jobs.len() + rows.ranks.len();
+        let links = rows.edges.len() + rows.jobs.len() + rows.ranks.len();
+        let count = rows.ideas.len() + links + rows.seen.len() + rows.contents.len();
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    fn hidden(&self) -> BTreeMap<EntryId, EntryId> {
+        let entries = self.ledger.entries.iter();
+        entries.filter_map(|(entry, row)| Some((*entry, row.hidden?))).collect()
     }
 
     /// Every chain of ownership holds, link by link.

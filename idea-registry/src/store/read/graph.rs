@@ -1,9 +1,11 @@
 //! Edges, jobs and opinions.
 
-use mesh_ideas_core::ledger::{EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
+use std::collections::BTreeMap;
+
+use mesh_ideas_core::ledger::{ContentRow, EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
 use mesh_schemas::{
     JobId,
-    idea::{IdeaId, IdeaJob},
+    idea::{EntryId, IdeaId, IdeaJob},
 };
 use sqlx::FromRow;
 
@@ -26,6 +28,26 @@ struct Opinion {
     cost: Option<i64>,
     risk: Option<i64>,
     vote: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct Content {
+    hash: String,
+    entry: String,
+    idea: String,
+    sealed: Option<String>,
+}
+
+#[derive(FromRow)]
+struct Seen {
+    entry: String,
+    idx: i64,
+}
+
+#[derive(FromRow)]
+struct Hidden {
+    entry: String,
+    tombstone: String,
 }
 
 impl Store {
@@ -65,6 +87,33 @@ impl Store {
             Ok(IdeaJob { idea, job, job_name: name, state, entry })
         };
         rows.into_iter().map(job).collect()
+    }
+
+    /// What is known of texts and of entries that were seen again, whole.
+    pub(crate) async fn for_verifying(&self) -> Result<Ledger, StoreError> {
+        let mut ledger = self.for_ranking().await?;
+        let text = "SELECT hash, entry, idea, sealed FROM content";
+        for row in self.db.fetch::<Content>(Query::new("reading contents", text)).await? {
+            let (entry, idea) =
+                (parse("content.entry", &row.entry)?, parse("content.idea", &row.idea)?);
+            let (hash, sealed) = (parse("content.hash", &row.hash)?, row.sealed);
+            ledger.contents.insert(hash, ContentRow { entry, idea, sealed });
+        }
+        let text = "SELECT entry, idx FROM seen";
+        for row in self.db.fetch::<Seen>(Query::new("reading seen", text)).await? {
+            ledger.seen.insert(parse("seen.entry", &row.entry)?, number("seen.idx", row.idx)?);
+        }
+        Ok(ledger)
+    }
+
+    /// Entries whose text is hidden, each with its tombstone.
+    pub(crate) async fn hidden(&self) -> Result<BTreeMap<EntryId, EntryId>, StoreError> {
+        let text = "SELECT entry, tombstone FROM hidden";
+        let rows: Vec<Hidden> = self.db.fetch(Query::new("reading tombstones", text)).await?;
+        let pair = |row: &Hidden| {
+            Ok((parse("hidden.entry", &row.entry)?, parse("hidden.tombstone", &row.tombstone)?))
+        };
+        rows.iter().map(pair).collect()
     }
 
     /// As much of the ledger as ranking needs, whole.
