@@ -4,6 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
 };
 
 use mesh_schemas::{JobSpec, spec::Resources};
@@ -31,8 +32,6 @@ pub(crate) struct Class {
     pub(crate) needs: Amounts,
     /// Jobs with a task that waits for nothing but a node.
     pub(crate) ready: BTreeSet<Order>,
-    /// Those of them whose attempts are known to be short.
-    pub(crate) short: BTreeSet<Order>,
     /// No node has room, except perhaps those that gained some since the last round.
     pub(crate) tried: bool,
 }
@@ -40,6 +39,12 @@ pub(crate) struct Class {
 impl Class {
     pub(crate) const fn priority(&self) -> Reverse<i16> {
         Reverse(self.key.priority)
+    }
+
+    /// The job that waits next after this one.
+    pub(crate) fn next_ready(&self, after: Option<Order>) -> Option<Order> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ready.range((from, Bound::Unbounded)).next().copied()
     }
 
     pub(crate) const fn labels(&self) -> &BTreeMap<String, String> {
@@ -72,7 +77,6 @@ impl Classes {
             key,
             jobs: 0,
             ready: BTreeSet::new(),
-            short: BTreeSet::new(),
             tried: false,
         });
         class.jobs += 1;
@@ -83,7 +87,6 @@ impl Classes {
     pub(crate) fn leave(&mut self, id: ClassId, order: Order) {
         let Some(class) = self.classes.get_mut(&id) else { return };
         class.ready.remove(&order);
-        class.short.remove(&order);
         class.jobs -= 1;
         if class.jobs == 0 {
             self.ids.remove(&class.key);

@@ -16,11 +16,13 @@ pub struct Config {
     pub startup_grace: Duration,
     /// How long a granted attempt may stay unmentioned in beats before its command is sent again.
     pub resend_after: Duration,
-    /// How much work, in time, a node may hold beyond what runs there, once a class's mean duration is
-    /// known. Zero turns prefetching off.
+    /// How much work, in time, a node may hold beyond what runs there, once the mean duration of the
+    /// same work is known. Zero turns prefetching off.
     pub prefetch_time: Duration,
     /// Most attempts that a node may hold beyond what its resources run at once.
     pub prefetch_max: u32,
+    /// How long what was granted ahead may wait on its node before it is taken back.
+    pub recall_after: Duration,
     /// First wait before a task that failed is tried again; doubles with each try.
     pub retry_wait_min: Duration,
     /// Longest such wait.
@@ -40,6 +42,7 @@ impl Default for Config {
             resend_after: Duration::from_secs(4),
             prefetch_time: Duration::from_millis(250),
             prefetch_max: 512,
+            recall_after: Duration::from_secs(2),
             retry_wait_min: Duration::from_secs(1),
             retry_wait_max: Duration::from_secs(60),
             node_losses_max: 5,

@@ -8,7 +8,7 @@ use mesh_schemas::{
 
 use crate::{
     Change, Config, Existing, Input, NodeStatus, Output, Rejected, Reply, change::EventRecord,
-    class::Classes, job::Job, node::Node, task::Task,
+    class::Classes, history::History, job::Job, lease::Lease, node::Node, task::Task,
 };
 
 /// The state machine. See the crate's documentation.
@@ -18,6 +18,8 @@ pub struct Core {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) classes: Classes,
+    /// How long work took.
+    pub(crate) history: History,
     /// Nodes that have gained room since the last round.
     pub(crate) gained: BTreeSet<NodeId>,
     /// Who waits for whom: `blocked_on` of the jobs, the other way round.
@@ -110,6 +112,10 @@ impl Core {
         self.jobs.get(&job)?.tasks.get(&task)
     }
 
+    pub(crate) fn lease(&self, job: JobId, task: u32) -> Option<&Lease> {
+        self.task(job, task)?.lease()
+    }
+
     /// The node, when it may speak.
     pub(crate) fn node_mut(&mut self, id: NodeId) -> Result<&mut Node, Rejected> {
         let node = self.nodes.get_mut(&id).ok_or(Rejected::UnknownNode(id))?;
@@ -121,16 +127,10 @@ impl Core {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(class) = self.classes.get_mut(job.class) else { return };
         let (ready, order) = (job.is_ready(), job.order());
-        let limit = u64::try_from(self.config.prefetch_time.as_micros()).unwrap_or(u64::MAX);
         if ready {
             class.ready.insert(order);
         } else {
             class.ready.remove(&order);
-        }
-        if ready && job.mean_us.is_some_and(|mean| mean <= limit) {
-            class.short.insert(order);
-        } else {
-            class.short.remove(&order);
         }
     }
 }

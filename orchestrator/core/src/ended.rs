@@ -88,13 +88,20 @@ impl Core {
         end: End,
         out: &mut Output,
     ) {
+        let was_recalled = self.lease(id, index).is_some_and(|lease| lease.recalled);
         let Some(node) = self.release(id, index) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(task) = job.tasks.get_mut(&index) else { return };
         let (class, by) = (end.class, end.by);
-        record_end(now, task.key(id, index), node, task.started_at(), end, out);
+        let started_at = end.started_at.or(task.started_at());
+        record_end(now, task.key(id, index), node, started_at, end, out);
         let from = task.state_word();
-        match fate(&self.config, now, task, &job.spec.retries, class, by) {
+        let fate = if class == EndClass::Preempted && was_recalled && started_at.is_none() {
+            handed_back(now, task)
+        } else {
+            fate(&self.config, now, task, &job.spec.retries, class, by)
+        };
+        match fate {
             Fate::Ends(state) => {
                 out.changes.push(Change::Task(Box::new(task.ended_record(id, index, state))));
                 out.changes.push(task_finished(now, id, index, state, None));
@@ -225,7 +232,7 @@ fn record_end(
     }));
     out.changes.push(Change::AttemptEnded(Box::new(AttemptEnd {
         attempt,
-        started_at: end.started_at.or(started_at),
+        started_at,
         recorded_at: now,
         class: end.class,
         exit_code: end.exit_code,
@@ -234,6 +241,15 @@ fn record_end(
         manifest: end.manifest,
         usage: end.usage,
     })));
+}
+
+/// Nothing has failed: it was granted ahead, and asked back before it began.
+const fn handed_back(now: Timestamp, task: &Task) -> Fate {
+    if task.cancel_requested {
+        Fate::Ends(TaskState::Cancelled)
+    } else {
+        Fate::Again(Wait::Until(now))
+    }
 }
 
 /// Counts the failure and decides. A task that succeeded has succeeded, even if it was to be cancelled.

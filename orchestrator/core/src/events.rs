@@ -154,8 +154,8 @@ impl Core {
         self.keep_checkpoint(attempt, &ended.manifest);
         match ended.class {
             EndClass::Success | EndClass::UserError => {
-                if let Some(job) = self.jobs.get_mut(&attempt.job) {
-                    job.learn(ended.usage.wall_ms);
+                if let Some(job) = self.jobs.get(&attempt.job) {
+                    self.history.learn(job.work, ended.usage.wall_ms);
                 }
                 self.trust(node);
             }

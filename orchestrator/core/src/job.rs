@@ -13,7 +13,7 @@ use mesh_schemas::{
     spec::ArrayRange,
 };
 
-use crate::{Existing, JobProgress, JobRecord, class::ClassId, task::Task};
+use crate::{Existing, JobProgress, JobRecord, class::ClassId, history::Work, task::Task};
 
 /// Jobs in the order in which they are served: older first.
 pub(crate) type Order = (Timestamp, JobId);
@@ -44,8 +44,8 @@ pub(crate) struct Job {
     pub(crate) blocked_on: BTreeSet<JobId>,
     /// When tasks that were never granted fail.
     pub(crate) queue_until: Option<Timestamp>,
-    /// How long its attempts ran on average, in microseconds; later ones weigh more.
-    pub(crate) mean_us: Option<u64>,
+    /// What its attempts do.
+    pub(crate) work: Work,
 }
 
 impl Job {
@@ -53,6 +53,7 @@ impl Job {
         let progress = record.progress;
         Self {
             id: record.id,
+            work: Work::from(&*record.spec),
             spec: record.spec,
             spec_hash: record.spec_hash,
             trace: record.trace,
@@ -67,7 +68,6 @@ impl Job {
             cancel_requested: progress.cancel_requested,
             blocked_on: BTreeSet::new(),
             queue_until: None,
-            mean_us: None,
         }
     }
 
@@ -129,15 +129,6 @@ impl Job {
     pub(crate) const fn moved(&mut self, tasks: u32, from: TaskState, to: TaskState) {
         *count_mut(&mut self.counts, from) -= tasks;
         *count_mut(&mut self.counts, to) += tasks;
-    }
-
-    /// Learns from an attempt that ran to its own end.
-    pub(crate) fn learn(&mut self, wall_ms: u64) {
-        let sample = wall_ms.clamp(1, 1 << 40) * 1_000;
-        self.mean_us = Some(match self.mean_us {
-            None => sample,
-            Some(mean) => (mean * 7 + sample) / 8,
-        });
     }
 
     pub(crate) fn start_tasks(&self, tasks: Vec<TaskStart>) -> StartTasks {

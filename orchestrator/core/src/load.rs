@@ -7,6 +7,7 @@ use mesh_schemas::{JobId, TaskState, Timestamp};
 use crate::{
     Config, Core, JobRecord, NodeRecord, Snapshot, TaskRecord,
     class::Classes,
+    history::History,
     job::Job,
     lease::{Lease, Share},
     node::Node,
@@ -22,6 +23,7 @@ impl Core {
             jobs: BTreeMap::new(),
             nodes: BTreeMap::new(),
             classes: Classes::default(),
+            history: History::default(),
             gained: BTreeSet::new(),
             dependents: BTreeMap::new(),
             keys: BTreeMap::new(),

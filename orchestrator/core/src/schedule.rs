@@ -106,7 +106,7 @@ impl Core {
     ) {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(class) = self.classes.get(job.class) else { return };
-        let share = if class.short.contains(&job.order()) { Share::Short } else { Share::Slow };
+        let share = if self.is_short(job) { Share::Short } else { Share::Slow };
         let needs = class.needs.clone();
         while self.jobs.get(&id).is_some_and(crate::job::Job::is_ready) {
             let Some((fullness, node_id)) = room.pop_first() else { break };

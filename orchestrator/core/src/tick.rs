@@ -23,6 +23,7 @@ impl Core {
         for node in nodes {
             self.tell_state(now, node, out);
             self.mind_leases(now, node, out);
+            self.recall(now, node, out);
         }
         self.time_out_queues(now, out);
         self.end_waits(now);
@@ -65,11 +66,7 @@ impl Core {
         out: &mut Output,
     ) {
         for attempt in attempts {
-            let job = self.jobs.get_mut(&attempt.job);
-            let task = job.and_then(|job| job.tasks.get_mut(&attempt.task));
-            if let Some(lease) = task.and_then(|task| task.lease_mut()) {
-                lease.sent_at = now;
-            }
+            self.touch_lease(*attempt, |lease| lease.sent_at = now);
         }
         push_stops(out, node, attempts, StopReason::Cancelled);
     }

@@ -186,6 +186,8 @@ kinds! {
     NodeQuarantined,
     /// A node was told to stop what it does not hold.
     StopFenced,
+    /// A node was asked for what it was granted ahead and had not begun.
+    Recalled,
     /// A fenced attempt was dropped without a word.
     FencedDropped,
     /// A node learnt from a refused upload that it is fenced.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use mesh_core::Config;
 use mesh_schemas::{
-    EndClass, JobId,
+    AttemptKey, EndClass, JobId,
     api::NodeAction,
-    message::{NodeEvent, Usage},
+    message::{AttemptEnded, NodeEvent, Usage},
 };
 
 use crate::harness::{Mesh, array, ended, key, node_id, spec};
@@ -14,6 +14,11 @@ use crate::harness::{Mesh, array, ended, key, node_id, spec};
 fn end_quickly(mesh: &mut Mesh, node: u128, job: JobId, task: u32) {
     let mut end = ended(key(job, task, 1), EndClass::Success);
     end.usage = Usage { wall_ms: 1, ..Usage::default() };
+    mesh.events(node, vec![NodeEvent::AttemptEnded(Box::new(end))]);
+}
+
+fn hand_back(mesh: &mut Mesh, node: u128, attempt: AttemptKey) {
+    let end = AttemptEnded { started_at: None, ..ended(attempt, EndClass::Preempted) };
     mesh.events(node, vec![NodeEvent::AttemptEnded(Box::new(end))]);
 }
 
@@ -145,7 +150,9 @@ fn an_urgent_task_waits_only_for_what_is_already_granted_ahead() {
 fn nothing_is_granted_ahead_of_long_tasks_or_behind_them() {
     let mut mesh = Mesh::new();
     mesh.node(1, 2);
-    let long = mesh.submit(array(4));
+    let mut long = array(4);
+    long.command = vec!["long".into()];
+    let long = mesh.submit(long);
     mesh.end(1, key(long, 0, 1), EndClass::Success);
     assert_eq!(mesh.held_by(1).len(), 2);
     let mut short = array(1_000);
@@ -166,4 +173,64 @@ fn prefetching_can_be_turned_off() {
     let job = mesh.submit(array(100));
     end_quickly(&mut mesh, 1, job, 0);
     assert_eq!(mesh.held_by(1).len(), 2);
+}
+
+#[test]
+fn a_job_that_repeats_known_work_is_granted_ahead_from_its_start() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let first = mesh.submit(spec());
+    end_quickly(&mut mesh, 1, first, 0);
+    for _ in 0..100 {
+        mesh.submit(spec());
+    }
+    assert_eq!(mesh.held_by(1).len(), 100, "separate jobs of the same work");
+    let mut other = spec();
+    other.command.push("other".into());
+    mesh.submit(other.clone());
+    mesh.submit(other);
+    assert_eq!(mesh.held_by(1).len(), 100, "nobody knows how long other work takes");
+}
+
+/// What was granted ahead of a task that takes long after all goes to whoever has room.
+#[test]
+fn what_waits_behind_a_long_task_is_taken_back() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    let job = mesh.submit(array(50));
+    end_quickly(&mut mesh, 1, job, 0);
+    let held = mesh.held_by(1);
+    assert_eq!(held.len(), 49);
+    mesh.beat(1, &held).unwrap();
+    mesh.started(1, held[0]);
+    mesh.stops();
+    mesh.pass_beating(mesh.config.recall_after * 2, &[1]);
+    let recalled: Vec<AttemptKey> = mesh.stops().into_iter().map(|(_, key, _)| key).collect();
+    let recalled: BTreeSet<AttemptKey> = recalled.into_iter().collect();
+    assert_eq!(recalled, held[1..].iter().copied().collect());
+    for attempt in &recalled {
+        hand_back(&mut mesh, 1, *attempt);
+    }
+    assert_eq!(mesh.held_by(1), [held[0]], "nothing more is granted behind it");
+    assert_eq!(mesh.progress(job).counts.queued, 48);
+    mesh.node(2, 4);
+    assert_eq!(mesh.held_by(2).len(), 48, "another node gets them");
+    assert_eq!(mesh.held_by(2)[0].epoch.0, 2);
+}
+
+#[test]
+fn being_taken_back_before_the_start_counts_as_no_failure() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    let job = mesh.submit(array(3));
+    end_quickly(&mut mesh, 1, job, 0);
+    for epoch in 1..20 {
+        let held = mesh.held_by(1);
+        mesh.beat(1, &held).unwrap();
+        let last = key(job, 2, epoch);
+        assert!(held.contains(&last), "{held:?}");
+        mesh.pass_beating(mesh.config.recall_after * 2, &[1]);
+        hand_back(&mut mesh, 1, last);
+    }
+    assert_eq!(mesh.progress(job).counts.quarantined, 0);
 }

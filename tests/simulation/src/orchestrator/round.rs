@@ -277,10 +277,12 @@ fn note(env: &mut Env, db: &Db, command: &NodeCommand) {
                 }
             }
         }
-        NodeCommand::StopAttempts(stop) if stop.reason == StopReason::Fenced => {
-            env.stats.count(Kind::StopFenced);
-        }
+        NodeCommand::StopAttempts(stop) => match stop.reason {
+            StopReason::Fenced => env.stats.count(Kind::StopFenced),
+            StopReason::Preempted => env.stats.count(Kind::Recalled),
+            StopReason::Cancelled => {}
+        },
         NodeCommand::Recorded { seq, .. } => env.mix(*seq),
-        NodeCommand::StopAttempts(_) | NodeCommand::Report => {}
+        NodeCommand::Report => {}
     }
 }
