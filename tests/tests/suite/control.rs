@@ -4,7 +4,7 @@ use std::fs;
 
 use mesh_schemas::{
     EndClass, Span,
-    api::{Changed, WaitReason, Why},
+    api::{Changed, JobView, WaitReason, Why},
     attempt::JobState,
     spec::{ArrayRange, ArraySpec},
 };
@@ -92,4 +92,25 @@ pub(crate) async fn retry_runs_only_what_failed(mesh: &Mesh) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let attempts: Vec<_> = mesh.tasks(job.id).await.iter().map(|task| task.attempts).collect();
     assert_eq!(attempts, [1, 2, 1]);
+}
+
+/// Two of many short tasks take long after all: what was granted ahead of them waits in the queue again, for
+/// whoever has room, and being taken back counts as no failure.
+pub(crate) async fn what_waits_behind_long_tasks_is_taken_back(mesh: &Mesh) {
+    let flag = mesh.scratch().join(format!("flag-{}", mesh_fabric::ids::new_uuid()));
+    let wait = format!("while ! test -e {}; do sleep 0.1; done", flag.display());
+    let mut spec = shell(&format!("test $MESH_TASK_INDEX -lt 40 || {{ {wait}; }}"));
+    spec.array = Some(ArraySpec::Range(ArrayRange { first: 0, last: 99 }));
+    spec.retries.lost = 0;
+    let job = mesh.submit(&spec).await.job;
+    wait_for(SOON, "only the long ones are held", async || {
+        let counts = mesh.get::<JobView>(&format!("/jobs/{job}")).await.counts;
+        let held_ahead = counts.leased > 0;
+        (counts.succeeded == 40 && counts.running == 2 && !held_ahead).then_some(())
+    })
+    .await;
+    fs::write(&flag, "").unwrap();
+    assert_eq!(mesh.finished(job, SOON).await.state, JobState::Succeeded);
+    let again = mesh.tasks(job).await.iter().filter(|task| task.attempts > 1).count();
+    assert!(again > 0, "some were granted ahead and taken back");
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run(mesh: &Mesh) {
     control::why_names_the_nearest_fix(mesh).await;
     control::the_same_key_is_the_same_job(mesh).await;
     control::retry_runs_only_what_failed(mesh).await;
+    control::what_waits_behind_long_tasks_is_taken_back(mesh).await;
     artifacts::output_is_stored_while_the_job_runs(mesh).await;
     artifacts::logs_can_be_followed_within_a_second(mesh).await;
     artifacts::the_next_attempt_starts_with_the_checkpoint(mesh).await;
