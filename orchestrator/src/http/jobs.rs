@@ -140,13 +140,11 @@ async fn show(
     InQuery(query): InQuery<ShowQuery>,
     shutdown: Shutdown,
 ) -> ApiResult<Shown> {
-    if let Some(wait) = query.wait {
-        let wait = wait::checked(wait)?;
-        wait::for_job(&api, job, query.until, wait, &shutdown).await?;
-    }
-    let record = find(&api, job).await?;
-    let waited = query.wait.is_some();
-    Ok(Shown { detail: detail(record), waited })
+    let record = match query.wait {
+        Some(wait) => wait::for_job(&api, job, query.until, wait::checked(wait)?, &shutdown).await?,
+        None => find(&api, job).await?,
+    };
+    Ok(Shown { detail: detail(record), waited: query.wait.is_some() })
 }
 
 /// A job's answer.
@@ -274,7 +272,11 @@ async fn why(
 /// The job as stored.
 pub(super) async fn find(api: &Api, job: JobId) -> ApiResult<JobRecord> {
     let record = api.app.store.job(job).await?;
-    record.ok_or_else(|| ApiError::not_found(format!("job {job}")))
+    record.ok_or_else(|| no_such_job(job))
+}
+
+pub(super) fn no_such_job(job: JobId) -> ApiError {
+    ApiError::not_found(format!("job {job}"))
 }
 
 fn changed(reply: &Reply) -> ApiResult<u32> {

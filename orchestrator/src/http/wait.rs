@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use mesh_core::JobRecord;
 use mesh_schemas::{JobId, Problem, Span, attempt::JobState};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Api, limits::WAIT_MAX, problem::ApiResult, serve::Shutdown};
+use super::{Api, jobs, limits::WAIT_MAX, problem::ApiResult, serve::Shutdown};
 
 /// Looks that are not slowed down: a short job is answered at its commit.
 const QUICK_LOOKS: u32 = 8;
@@ -46,22 +47,22 @@ pub(super) fn checked(wait: Span) -> Result<Duration, Problem> {
     Err(Problem::invalid("wait", format!("wait is {wait:?}; at most {WAIT_MAX:?} is allowed")))
 }
 
-/// Returns when the job is where it should be, does not exist, or the time is up.
+/// The job once it is where it should be, or as it stands when the time is up.
 pub(super) async fn for_job(
     api: &Api,
     job: JobId,
     until: Until,
     wait: Duration,
     shutdown: &Shutdown,
-) -> ApiResult<()> {
+) -> ApiResult<JobRecord> {
     let _permit = api.limits.wait()?;
     let deadline = Instant::now() + wait;
     let mut watch = api.app.engine.watch_job(job);
     let mut looks = 0_u32;
+    let mut record = jobs::find(api, job).await?;
     loop {
-        let states = api.app.store.job_states(&[job]).await?;
-        if states.first().is_none_or(|(_, state)| until.is_met(*state)) {
-            return Ok(());
+        if until.is_met(record.progress.state) {
+            return Ok(record);
         }
         looks = looks.saturating_add(1);
         let woken = async {
@@ -72,8 +73,11 @@ pub(super) async fn for_job(
         };
         tokio::select! {
             () = woken => {}
-            () = tokio::time::sleep_until(deadline) => return Ok(()),
-            () = shutdown.wait() => return Ok(()),
+            () = tokio::time::sleep_until(deadline) => return Ok(record),
+            () = shutdown.wait() => return Ok(record),
         }
+        // What was asked for does not change, and may be megabytes.
+        let progress = api.app.store.job_progress(job).await?;
+        record.progress = progress.ok_or_else(|| jobs::no_such_job(job))?;
     }
 }

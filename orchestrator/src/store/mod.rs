@@ -21,7 +21,7 @@ pub use sqlite::SqliteStore;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mesh_core::{Change, Existing, JobRecord, Snapshot, TaskRecord};
+use mesh_core::{Change, Existing, JobProgress, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
@@ -201,6 +201,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// A whole job.
     async fn job(&self, job: JobId) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Where a job stands, without what was asked for.
+    async fn job_progress(&self, job: JobId) -> Result<Option<JobProgress>, StoreError>;
 
     /// A page of jobs.
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, StoreError>;

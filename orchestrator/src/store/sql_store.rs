@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mesh_core::{Existing, JobRecord, Snapshot, TaskRecord};
+use mesh_core::{Existing, JobProgress, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, TaskView},
@@ -134,6 +134,10 @@ impl<D: Driver> Store for SqlStore<D> {
 
     async fn job(&self, job: JobId) -> Result<Option<JobRecord>, StoreError> {
         job::one(&self.db, job).await
+    }
+
+    async fn job_progress(&self, job: JobId) -> Result<Option<JobProgress>, StoreError> {
+        job::progress(&self.db, job).await
     }
 
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, StoreError> {

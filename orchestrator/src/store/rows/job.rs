@@ -50,10 +50,20 @@ const UPDATE: Dialects = fenced_rows!(
     "AND job.id = r.value->>'id'"
 );
 
-const WHOLE: &str = "SELECT job.id, job.spec, job_items.items, job.spec_hash, job.trace, job.created_at, \
-        job.state, job.counts, job.fresh_first, job.fresh_last, job.fresh_state, job.cancel_requested, \
-        job.finished_at \
-     FROM job LEFT JOIN job_items ON job_items.job = job.id";
+macro_rules! progress_columns {
+    () => {
+        "job.state, job.counts, job.fresh_first, job.fresh_last, job.fresh_state, \
+         job.cancel_requested, job.finished_at"
+    };
+}
+
+const WHOLE: &str = concat!(
+    "SELECT job.id, job.spec, job_items.items, job.spec_hash, job.trace, job.created_at, ",
+    progress_columns!(),
+    " FROM job LEFT JOIN job_items ON job_items.job = job.id"
+);
+
+const PROGRESS: &str = concat!("SELECT ", progress_columns!(), " FROM job WHERE job.id = $1");
 
 const LIST: &str = "SELECT id, name, project, trace, created_at, state, counts, cancel_requested, \
      finished_at FROM job WHERE true";
@@ -178,6 +188,12 @@ struct WholeRow {
     spec_hash: String,
     trace: String,
     created_at: i64,
+    #[sqlx(flatten)]
+    progress: ProgressRow,
+}
+
+#[derive(FromRow)]
+struct ProgressRow {
     state: String,
     counts: String,
     fresh_first: Option<i64>,
@@ -195,7 +211,7 @@ impl WholeRow {
             spec_hash: value::hash("job.spec_hash", &self.spec_hash)?,
             trace: value::parse("job.trace", &self.trace)?,
             created_at: Timestamp::from_millis(self.created_at),
-            progress: self.progress()?,
+            progress: self.progress.progress()?,
         })
     }
 
@@ -206,7 +222,9 @@ impl WholeRow {
         }
         Ok(spec)
     }
+}
 
+impl ProgressRow {
     fn progress(&self) -> Result<JobProgress, StoreError> {
         Ok(JobProgress {
             state: value::parse("job.state", &self.state)?,
@@ -237,6 +255,16 @@ pub(in crate::store) async fn one(
     let query = Query::new("reading a job", format!("{WHOLE} WHERE job.id = $1")).text(&job);
     let rows: Vec<WholeRow> = db.fetch(query).await?;
     rows.into_iter().next().map(WholeRow::record).transpose()
+}
+
+/// Where a job stands.
+pub(in crate::store) async fn progress(
+    db: &impl Driver,
+    job: JobId,
+) -> Result<Option<JobProgress>, StoreError> {
+    let query = Query::new("reading a job's progress", PROGRESS.to_owned()).text(&job);
+    let rows: Vec<ProgressRow> = db.fetch(query).await?;
+    rows.first().map(ProgressRow::progress).transpose()
 }
 
 /// All jobs that have not ended, oldest first.
