@@ -34,12 +34,33 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Some(dir) if dir != Path::new("") => dir,
         Some(_) | None => Path::new("."),
     };
-    fs::create_dir_all(dir)?;
+    make_dirs(dir)?;
     let mut file = temp_file(dir, mode)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_dir(dir)
+}
+
+/// Makes the directories that are missing, each of them durable in its parent.
+fn make_dirs(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    if parent != dir {
+        make_dirs(parent)?;
+    }
+    match fs::create_dir(dir) {
+        Ok(()) => {}
+        // Somebody else made it meanwhile.
+        Err(_) if dir.is_dir() => {}
+        Err(error) => return Err(error),
+    }
+    sync_dir(parent)
 }
 
 #[cfg(unix)]

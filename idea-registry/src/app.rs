@@ -3,6 +3,9 @@
 //! Start: files, locks, database, what others have seen of the log, writer and integrator, then the wires. Stop:
 //! the wires first, so that nothing new is asked; then the writer, the integrator and the copies, in this order.
 
+use std::time::Duration;
+
+use futures::future::{join, join_all};
 use mesh_fabric::metrics;
 use mesh_schemas::{ErrorCode, Problem};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,6 +20,9 @@ use crate::{
     witnesses::{self, Behind, Witness},
 };
 
+/// How long the start waits for what others have of the log.
+const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(3);
+
 /// A registry that serves.
 #[derive(Debug)]
 pub struct App {
@@ -29,7 +35,7 @@ pub struct App {
 
 impl App {
     /// Starts everything. Only the database must answer; NATS, witnesses and the object store are waited for
-    /// while the registry already runs.
+    /// while the registry already appends. It signs once witnesses and store have answered.
     ///
     /// # Errors
     /// `E_CONFIG`, `E_LOCKED`, `E_IO`, `E_STORE_DOWN` and what else keeps a registry from starting.
@@ -45,8 +51,8 @@ impl App {
         let prepared = registry::prepare(&place).await?;
         let (copies, behind) = (TaskTracker::new(), Behind::default());
         let asking = asking(&prepared, witnesses, &behind);
-        let copying = copying(config, &prepared)?;
-        compare(&prepared, &asking, copying.as_ref()).await;
+        let mut copying = copying(config, &prepared)?;
+        compare(&asking, copying.as_mut()).await;
 
         let registry = prepared.run();
         for witness in asking {
@@ -111,6 +117,8 @@ fn copying(config: &Config, prepared: &Prepared) -> Result<Option<publish::Servi
         head: shared.head.clone(),
         log: shared.identity.trusted()?,
         version,
+        unheard: shared.unheard.clone(),
+        start: prepared.last(),
     })))
 }
 
@@ -128,24 +136,25 @@ fn asking(
             identity: shared.identity.clone(),
             head: shared.head.clone(),
             behind: behind.clone(),
+            unheard: shared.unheard.clone(),
+            start: prepared.last(),
         })
     };
     witnesses.into_iter().map(service).collect()
 }
 
-/// What others have of this log is compared with it before anything is signed.
-async fn compare(
-    prepared: &Prepared,
-    witnesses: &[witnesses::Service],
-    copying: Option<&publish::Service>,
-) {
-    let ours = prepared.last();
-    if let Some(copying) = copying {
-        copying.compare(ours).await;
-    }
-    for witness in witnesses {
-        witness.compare(ours).await;
-    }
+/// What others have of this log is compared with it, of those that answer at once, before anything is appended.
+/// Nothing is signed before the others have answered as well.
+async fn compare(witnesses: &[witnesses::Service], copying: Option<&mut publish::Service>) {
+    let copying = async {
+        match copying {
+            Some(copying) => copying.compare().await,
+            None => true,
+        }
+    };
+    let asked = join(copying, join_all(witnesses.iter().map(witnesses::Service::compare)));
+    // Who has not answered is asked again while the registry runs.
+    let _answered = tokio::time::timeout(FIRST_ANSWER_WAIT, asked).await;
 }
 
 async fn serve_metrics(config: &Config, stop: &CancellationToken) -> Result<(), Problem> {

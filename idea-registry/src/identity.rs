@@ -85,23 +85,42 @@ impl Identity {
         Ok(identity)
     }
 
-    /// The identity of the log that follows the last one: another key, the next version, the same author.
-    pub(crate) fn following(
-        dir: &Path,
-        logs: &[LogRow],
-        host: Option<&str>,
-    ) -> Result<Self, Problem> {
-        let next = logs.last().map_or(1, |last| last.version + 1);
-        let stored = match read(dir)? {
-            // Made before, and then interrupted.
-            Some(stored) if stored.version == next => stored,
+    /// What the file says, if there is one.
+    pub(crate) fn of_file(dir: &Path, logs: &[LogRow]) -> Result<Option<Self>, Problem> {
+        read(dir)?.map(|stored| stored.identity(logs)).transpose()
+    }
+
+    /// The identity of the log that follows `last`, in the place of the one there was, which is kept beside it.
+    ///
+    /// The key is always made anew: one that lies here may have signed what the database has forgotten. The
+    /// author stays, if the file was there.
+    pub(crate) fn following(dir: &Path, last: &LogRow, version: u32) -> Result<Self, Problem> {
+        let next = Stored::new(name_of(&last.origin), version);
+        let next = match read(dir)? {
             Some(stored) => {
-                let Stored { name, author_seed, .. } = stored;
-                make(dir, &Stored { author_seed, ..Stored::new(&name, next) })?
+                let kept = dir.join(format!("identity-v{}.json", stored.version));
+                if !kept.exists() {
+                    write(&kept, &stored)?;
+                }
+                Stored { author_seed: stored.author_seed, ..next }
             }
-            None => make(dir, &Stored::new(&name_for(host), next))?,
+            None => next,
         };
-        stored.identity(logs)
+        make(dir, &next)?.identity(std::slice::from_ref(last))
+    }
+
+    /// The largest version of which something lies in the directory; 0 when nothing does.
+    pub(crate) fn last_version(dir: &Path) -> Result<u32, Problem> {
+        let io = |error: std::io::Error| {
+            Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", dir.display()))
+        };
+        let mut last = read(dir)?.map_or(0, |stored| stored.version);
+        for entry in std::fs::read_dir(dir).map_err(io)? {
+            let name = entry.map_err(io)?.file_name();
+            let version = name.to_str().and_then(version_in).unwrap_or(0);
+            last = last.max(version);
+        }
+        Ok(last)
     }
 
     /// Its row.
@@ -189,11 +208,26 @@ fn read(dir: &Path) -> Result<Option<Stored>, Problem> {
 
 /// Durable before anything is signed with it.
 fn make(dir: &Path, stored: &Stored) -> Result<Stored, Problem> {
-    let (path, bytes) = (path(dir), serde_json::to_vec_pretty(stored).unwrap_or_default());
-    write_private(&path, &bytes).map_err(|error| {
-        Problem::new(ErrorCode::Io, format!("cannot write {}: {error}", path.display()))
-    })?;
+    write(&path(dir), stored)?;
     read(dir)?.ok_or_else(|| lost(dir))
+}
+
+fn write(path: &Path, stored: &Stored) -> Result<(), Problem> {
+    let bytes = serde_json::to_vec_pretty(stored).unwrap_or_default();
+    write_private(path, &bytes).map_err(|error| {
+        Problem::new(ErrorCode::Io, format!("cannot write {}: {error}", path.display()))
+    })
+}
+
+/// The origin without its version.
+pub(crate) fn name_of(origin: &str) -> &str {
+    origin.rsplit_once("/v").map_or(origin, |(name, _)| name)
+}
+
+/// The version in the name of a log's directory, `v2`, or of an old identity, `identity-v2.json`.
+fn version_in(name: &str) -> Option<u32> {
+    let old = name.strip_prefix("identity-").and_then(|name| name.strip_suffix(".json"));
+    old.unwrap_or(name).strip_prefix('v')?.parse().ok()
 }
 
 fn lost(dir: &Path) -> Problem {

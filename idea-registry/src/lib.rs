@@ -21,6 +21,7 @@ pub mod restart;
 mod seal;
 pub mod store;
 pub mod tiles;
+mod unheard;
 pub mod verify;
 pub mod witness;
 pub mod witnesses;

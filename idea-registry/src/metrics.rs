@@ -15,6 +15,10 @@ pub(crate) fn describe() {
     metrics::describe_gauge!("mesh_ideas_signed_entries", "Size of the latest signed checkpoint");
     metrics::describe_gauge!("mesh_ideas_published_entries", "Size of what the object store holds");
     metrics::describe_gauge!(
+        "mesh_ideas_unheard",
+        "Witnesses and copies without whose first answer nothing is signed"
+    );
+    metrics::describe_gauge!(
         "mesh_ideas_witnessed_entries",
         "Largest size that a witness cosigned"
     );

@@ -25,6 +25,7 @@ use crate::{
     replay,
     store::{Login, Store, StoreError, WriterLock, lock_directories},
     tiles::TileDir,
+    unheard::Unheard,
     writer,
 };
 
@@ -50,6 +51,7 @@ pub struct Shared {
     pub(crate) near: Arc<RwLock<NearIndex>>,
     pub(crate) halt: Halt,
     pub(crate) head: Head,
+    pub(crate) unheard: Unheard,
     /// The way to append.
     pub writer: writer::Handle,
 }
@@ -96,7 +98,7 @@ pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
     let origin = place.origin.as_deref();
     let identity = Arc::new(Identity::open(&place.data, origin, &store, &lock).await?);
     replay::ensure(&store, &lock, identity.version).await?;
-    let (halt, near) = (Halt::default(), Arc::default());
+    let (halt, unheard, near) = (Halt::default(), Unheard::default(), Arc::default());
     let head = Head::new(TileDir::of_log(&place.data, identity.version), halt.clone());
     let integrator = integrate::start(integrate::Options {
         store: store.clone(),
@@ -104,6 +106,7 @@ pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
         identity: Arc::clone(&identity),
         head: head.clone(),
         halt: halt.clone(),
+        unheard: unheard.clone(),
     });
     let integrator = integrator.await?;
     let (writer, handle) = writer::start(writer::Options {
@@ -114,7 +117,7 @@ pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
         halt: halt.clone(),
     })
     .await?;
-    let shared = Shared { store, lock, identity, near, halt, head, writer: handle };
+    let shared = Shared { store, lock, identity, near, halt, head, unheard, writer: handle };
     Ok(Prepared { shared, writer, integrator })
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mesh_fabric::files::write_durable;
+use mesh_fabric::files::{sync_dir, write_durable};
 use mesh_tlog::{CHECKPOINT_PATH, ReadTiles, Tile, TileFile};
 
 /// A log's directory.
@@ -24,6 +24,19 @@ impl TileDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.root
+    }
+
+    /// Makes durable what a former process has renamed into its place, and perhaps not synced: it is seen, and would
+    /// be gone after a power cut.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        if !self.root.exists() {
+            return Ok(());
+        }
+        sync_below(&self.root)?;
+        self.root.parent().map_or(Ok(()), sync_dir)
     }
 
     /// Writes files in order, each durable before the next: whoever sees one sees those before it.
@@ -74,6 +87,17 @@ impl ReadTiles for TileDir {
     fn read(&self, tile: &Tile) -> io::Result<Option<Vec<u8>>> {
         found(std::fs::read(self.tile(tile)))
     }
+}
+
+/// The names in a directory and in those below it. The files were synced before they got their names.
+fn sync_below(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_below(&entry.path())?;
+        }
+    }
+    sync_dir(dir)
 }
 
 /// What is not there is no failure.

@@ -92,7 +92,7 @@ fn run_batch(log: &mut Log, steps: &[Step]) -> usize {
         .collect();
     let wanted = Wanted::of(checked.iter().map(|checked| (checked, content(checked))));
     let mut loaded = log.load(&wanted);
-    let mut appended = 0;
+    let (mut appended, was) = (0, log.ledger.ideas.clone());
     for checked in &checked {
         let partial = decide(&loaded, checked, content(checked));
         let whole = decide(&log.ledger, checked, content(checked));
@@ -108,6 +108,10 @@ fn run_batch(log: &mut Log, steps: &[Step]) -> usize {
             let leaf = Leaf { index: u64::try_from(index).unwrap(), id, entry };
             loaded.apply(&project(&leaf, text));
         }
+    }
+    // What the batch has changed was loaded, and is saved as it is.
+    for (idea, row) in log.ledger.ideas.iter().filter(|(idea, row)| was.get(idea) != Some(row)) {
+        assert_eq!(loaded.ideas.get(idea), Some(row));
     }
     appended
 }

@@ -107,10 +107,15 @@ impl Answers {
     /// The latest checkpoint that has this index.
     async fn signed_beyond(&self, index: Option<u64>) -> Result<Arc<SignedCheckpoint>, Problem> {
         let mut heads = self.shared.head.watch();
-        let wanted = heads.wait_for(|latest| match (latest, index) {
+        let is_wanted = |latest: &Option<Arc<SignedCheckpoint>>| match (latest, index) {
             (Some(latest), Some(index)) => latest.head().size > index,
             (latest, _) => latest.is_some(),
-        });
+        };
+        if !is_wanted(&heads.borrow()) {
+            // Nobody knows how long that takes.
+            self.shared.unheard.check()?;
+        }
+        let wanted = heads.wait_for(is_wanted);
         match tokio::time::timeout(SIGNED_WITHIN, wanted).await {
             Ok(Ok(latest)) => latest.clone().ok_or_else(|| self.unsigned()),
             Ok(Err(_)) | Err(_) => Err(self.unsigned()),
@@ -123,7 +128,8 @@ impl Answers {
     }
 
     fn unsigned(&self) -> Problem {
-        self.shared.halt.check().err().unwrap_or_else(|| {
+        let known = self.shared.halt.check().and_then(|()| self.shared.unheard.check());
+        known.err().unwrap_or_else(|| {
             Problem::new(ErrorCode::LedgerDown, "it is durable and not signed yet")
                 .hint("try again in a second")
         })

@@ -8,11 +8,15 @@ mod ranking;
 mod stats;
 mod texts;
 
+use std::sync::Arc;
+
 use mesh_ideas_core::rank::Weights;
 use mesh_schemas::{
-    Problem,
+    ErrorCode, Problem,
     idea::{LedgerAnswer, LedgerAsk},
 };
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{registry::Shared, witnesses::Behind};
 
@@ -37,18 +41,26 @@ pub struct Answers {
     /// Witnesses that do not cosign.
     behind: Behind,
     publishes: bool,
+    /// Held by an answer that reads everything: two at a time would take the memory twice.
+    whole: Arc<Semaphore>,
 }
 
 impl Answers {
     /// Answers from this registry.
     pub fn new(options: Options) -> Self {
         let Options { shared, weights, behind, publishes } = options;
-        Self { shared, weights, behind, publishes }
+        Self { shared, weights, behind, publishes, whole: Arc::new(Semaphore::new(1)) }
     }
 
     /// The answer; a problem is one as well.
     pub async fn answer(&self, ask: LedgerAsk) -> LedgerAnswer {
         self.try_answer(ask).await.unwrap_or_else(LedgerAnswer::Problem)
+    }
+
+    /// Waits for other answers that read everything.
+    async fn alone(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let closed = |_| Problem::new(ErrorCode::Internal, "nobody may read everything any more");
+        self.whole.acquire().await.map_err(closed)
     }
 
     async fn try_answer(&self, ask: LedgerAsk) -> Result<LedgerAnswer, Problem> {

@@ -17,6 +17,7 @@ const BEST: u32 = 20;
 impl Answers {
     pub(super) async fn rank(&self, query: &RankQuery) -> Result<LedgerAnswer, Problem> {
         let limit = usize::try_from(limit(query.limit, BEST)?).unwrap_or(usize::MAX);
+        let _alone = self.alone().await?;
         let ledger = self.shared.store.for_ranking().await?;
         let edges: Vec<_> = ledger.edges.iter().map(|(key, row)| (*key, *row)).collect();
         // All of them, as an idea stands among all others.

@@ -8,7 +8,8 @@ use crate::publish::cursor_name;
 
 impl Answers {
     pub(super) async fn stats(&self) -> Result<LedgerStats, Problem> {
-        let crate::registry::Shared { store, identity, halt, head, writer, .. } = &self.shared;
+        let crate::registry::Shared { store, identity, halt, head, unheard, writer, .. } =
+            &self.shared;
         let cosigned = store.cosigned(identity.version).await?;
         let published = store.cursor(&cursor_name(identity.version)).await?;
         Ok(LedgerStats {
@@ -19,7 +20,7 @@ impl Answers {
             witnessed: cosigned.iter().map(|cosigned| cosigned.size).max(),
             ideas: store.count_ideas().await?,
             halted: halt.reason(),
-            alarms: self.behind.alarms(time::now()),
+            alarms: unheard.alarm().into_iter().chain(self.behind.alarms(time::now())).collect(),
         })
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! The position moves once everything up to it is settled: appended, or refused for good. What was read and not
 //! settled is read again; an entry that is in the log already is known by its id.
+//!
+//! The position is of one stream, which is known by the time it was made at. Another stream of the name is read
+//! from its beginning, however far it has come.
 
 use std::{
     sync::atomic::Ordering,
@@ -22,12 +25,15 @@ use async_nats::{
 };
 use futures::{StreamExt as _, future::join_all};
 use mesh_fabric::{backoff::Policy, error::chain, nats::open_stream};
-use mesh_schemas::{ErrorCode, Problem, idea::Submission, subject::IDEA};
+use mesh_schemas::{ErrorCode, Problem, Timestamp, idea::Submission, subject::IDEA};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::{store::Store, writer};
+use crate::{
+    store::{Cursor, Store},
+    writer,
+};
 
 /// After so long without a message the stream is looked at: it may have been wiped meanwhile.
 const QUIET_MAX: Duration = Duration::from_secs(5);
@@ -52,7 +58,22 @@ pub(crate) struct Submissions {
 /// A message with its place in the stream.
 struct Waiting {
     sequence: u64,
+    /// When the broker took it.
+    filed: Timestamp,
     submission: Option<Submission>,
+}
+
+/// Which stream it is, and how far it has come.
+struct Made {
+    at: String,
+    last: u64,
+}
+
+impl Made {
+    /// Whether a position in the stream that was made at `at` is none in this one.
+    fn is_another(&self, at: &str, position: u64) -> bool {
+        self.at != at || self.last < position
+    }
 }
 
 impl Submissions {
@@ -97,12 +118,8 @@ impl Submissions {
     async fn read(&self) -> Result<(), Error> {
         let connects = self.connects();
         let stream = open_stream(&self.jetstream, &IDEA).await?;
-        let cursor = self.store.cursor(writer::STREAM_CURSOR).await?;
-        let mut position = cursor.map_or(0, |cursor| cursor.value);
-        if is_another(&stream, position).await? {
-            info!(position, "The stream IDEA is younger than the position: reading all of it");
-            position = 0;
-        }
+        let made = made(&stream).await?;
+        let mut position = self.position(&made).await?;
         let mut messages = stream.create_consumer(from(position)).await?.messages().await?;
         debug!(position, "Reading the stream IDEA");
         let mut looked_at = Instant::now();
@@ -110,15 +127,32 @@ impl Submissions {
             match timeout(LOOK_EVERY, messages.next()).await {
                 Ok(Some(message)) => {
                     let chunk = self.chunk(message?, &mut messages).await?;
-                    position = self.settle(chunk).await?;
+                    if self::made(&stream).await?.is_another(&made.at, position) {
+                        // Nobody knows of which of the two streams the chunk is.
+                        return Ok(());
+                    }
+                    position = self.settle(chunk, &made).await?;
                 }
                 Ok(None) => return Err("the consumer ended".into()),
                 Err(_) if self.connects() != connects => return Ok(()),
                 Err(_) if looked_at.elapsed() < QUIET_MAX => {}
-                Err(_) if is_another(&stream, position).await? => return Ok(()),
+                Err(_) if self::made(&stream).await?.is_another(&made.at, position) => {
+                    return Ok(());
+                }
                 Err(_) => looked_at = Instant::now(),
             }
         }
+    }
+
+    /// How far this stream was read.
+    async fn position(&self, made: &Made) -> Result<u64, Error> {
+        let cursor = self.store.cursor(writer::STREAM_CURSOR).await?;
+        let Some(Cursor { value, detail }) = cursor else { return Ok(0) };
+        if !made.is_another(&detail, value) {
+            return Ok(value);
+        }
+        info!(position = value, "The stream IDEA is another than was read: reading all of it");
+        Ok(0)
     }
 
     /// This message and those right behind it.
@@ -138,10 +172,12 @@ impl Submissions {
     }
 
     /// Appends all of it, and moves the position behind it.
-    async fn settle(&self, chunk: Vec<Waiting>) -> Result<u64, Error> {
+    async fn settle(&self, chunk: Vec<Waiting>, made: &Made) -> Result<u64, Error> {
         let appends = chunk.iter().map(|waiting| async {
             match &waiting.submission {
-                Some(submission) => self.writer.append(submission).await.map(drop),
+                Some(submission) => {
+                    self.writer.append_filed(submission, waiting.filed).await.map(drop)
+                }
                 None => Ok(()),
             }
         });
@@ -156,7 +192,7 @@ impl Submissions {
             }
         }
         let last = chunk.last().map_or(0, |waiting| waiting.sequence);
-        self.writer.keep_position(last).await?;
+        self.writer.keep_position(last, made.at.clone()).await?;
         Ok(last)
     }
 }
@@ -179,19 +215,20 @@ const fn is_final(problem: &Problem) -> bool {
 
 /// What cannot be understood is passed over: no waiting makes it better.
 fn waiting(message: &jetstream::Message) -> Result<Waiting, Error> {
-    let sequence = message.info()?.stream_sequence;
+    let info = message.info()?;
+    let (sequence, filed) = (info.stream_sequence, Timestamp::from(info.published));
     let Message { payload, .. } = &message.message;
     let submission = serde_json::from_slice(payload)
         .inspect_err(|error| {
             warn!(sequence, "A message of the stream IDEA cannot be understood: {error}");
         })
         .ok();
-    Ok(Waiting { sequence, submission })
+    Ok(Waiting { sequence, filed, submission })
 }
 
-/// A stream whose last number is below the position is not the one that the position speaks of.
-async fn is_another(stream: &Stream, position: u64) -> Result<bool, Error> {
-    Ok(stream.get_info().await?.state.last_sequence < position)
+async fn made(stream: &Stream) -> Result<Made, Error> {
+    let info = stream.get_info().await?;
+    Ok(Made { at: info.created.to_rfc3339(), last: info.state.last_sequence })
 }
 
 fn from(position: u64) -> OrderedConfig {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mesh_schemas::{ErrorCode, Problem};
-use mesh_tlog::{Prover, SignedCheckpoint, TreeHead, VerifierKey};
+use mesh_tlog::{Prover, SignedCheckpoint, TreeHead, TrustedLog, VerifierKey};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -64,6 +64,15 @@ impl Head {
 
     pub(crate) const fn tiles(&self) -> &TileDir {
         &self.tiles
+    }
+
+    /// Shows the checkpoint that is on disk, if it is of this head: it was signed and published before.
+    pub(super) fn adopt(&self, ours: TreeHead, log: &TrustedLog) {
+        let published = self.tiles.checkpoint().ok().flatten();
+        let published = published.and_then(|bytes| log.open(&bytes).ok());
+        if let Some(published) = published.filter(|published| published.head() == ours) {
+            self.sender.send_replace(Some(Arc::new(published)));
+        }
     }
 
     /// Publishes a checkpoint on disk, and then to those who watch.

@@ -17,6 +17,7 @@ use crate::{
     halt::Halt,
     identity::Identity,
     store::{CheckpointRow, Store, StoreError, WriterLock},
+    unheard::Unheard,
 };
 
 /// Leaves are gathered for so long,
@@ -32,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) identity: Arc<Identity>,
     pub(crate) head: Head,
     pub(crate) halt: Halt,
+    pub(crate) unheard: Unheard,
 }
 
 /// Runs the integrator.
@@ -45,6 +47,9 @@ pub(crate) struct Service {
 pub(crate) async fn start(options: Options) -> Result<Service, Problem> {
     let Options { store, identity, head, halt, .. } = &options;
     let edge = start::edge(store, identity, head, halt).await?;
+    if halt.check().is_ok() {
+        head.adopt(edge.head(), &identity.trusted()?);
+    }
     Ok(Service { options, edge })
 }
 
@@ -54,12 +59,16 @@ impl Service {
         self.edge.head()
     }
 
-    /// Integrates until `shutdown`, and then what is there.
+    /// Integrates until `shutdown`, and then what is there; nothing before all have said what they have.
     pub(crate) async fn run(
         mut self,
         mut sizes: watch::Receiver<u64>,
         shutdown: CancellationToken,
     ) {
+        // What is durable is signed in a later life, if nobody answers in this one.
+        if shutdown.run_until_cancelled(self.options.unheard.all_heard()).await.is_none() {
+            return;
+        }
         // Signed before, and perhaps not published.
         self.keep_on(|service| service.publish(service.edge.head()), &shutdown).await;
         while !shutdown.is_cancelled() && self.options.halt.check().is_ok() {

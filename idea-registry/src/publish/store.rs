@@ -51,6 +51,18 @@ impl Objects {
         put.map(drop).map_err(|error| down("writing a file of the log", &error))
     }
 
+    /// Whether a file of the log is there with all its bytes.
+    pub(super) async fn is_there(&self, path: &str, bytes: usize) -> Result<bool, Problem> {
+        let head = self.client.head_object().bucket(&self.bucket).key(self.key(path)).send();
+        match head.await {
+            Ok(found) => {
+                Ok(found.content_length().and_then(|n| usize::try_from(n).ok()) == Some(bytes))
+            }
+            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) => Err(down("looking at a file of the log", &error)),
+        }
+    }
+
     /// Gets a file of the log; nothing when it is not there.
     pub(crate) async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.key(path));

@@ -155,8 +155,9 @@ impl Database {
         })
     }
 
-    /// What was deleted goes for good: out of SQLite's journal, out of PostgreSQL's dead rows (as far as the role
-    /// owns the tables).
+    /// A destroyed key goes for good: out of SQLite's journal, out of PostgreSQL's dead rows (if the role owns the
+    /// table). Without the key the texts that were sealed with it are noise, wherever a copy of them is left: their
+    /// table, which is large, is never rewritten. The keys' is small, a row for each subject.
     pub(crate) fn forget_deleted(&self) -> Pending<'_, ()> {
         Box::pin(async move {
             let done = match self {
@@ -164,7 +165,7 @@ impl Database {
                     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await.map(drop)
                 }
                 Self::Postgres { pool, .. } => {
-                    sqlx::query("VACUUM FULL subject_key, body").execute(pool).await.map(drop)
+                    sqlx::query("VACUUM FULL subject_key").execute(pool).await.map(drop)
                 }
             };
             done.map_err(failed("forgetting what was erased"))

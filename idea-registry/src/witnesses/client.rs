@@ -59,14 +59,17 @@ impl Witness {
         Ok(Answer::Refused(format!("{status}: {}", mesh_schemas::text::shown(text.trim_end()))))
     }
 
-    /// What it cosigned last for a log; nothing when it has nothing or shows nothing.
-    pub(super) async fn checkpoint(&self, origin: &str) -> Result<Option<Vec<u8>>, Problem> {
+    /// What it cosigned last for a log; nothing when it says that there is nothing to show.
+    pub(crate) async fn checkpoint(&self, origin: &str) -> Result<Option<Vec<u8>>, Problem> {
         let get = self.http.get(format!("{}/{}/checkpoint", self.url, origin_hash(origin)));
         let answer = get.timeout(ANSWER_TIMEOUT).send().await.map_err(|error| self.away(&error))?;
-        if answer.status() != StatusCode::OK {
-            return Ok(None);
+        match answer.status() {
+            StatusCode::OK => Ok(Some(self.text(answer).await?.into_bytes())),
+            // It has none of this log, or is of those that show none.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            // A proxy without the witness behind it, or one that cannot read its own books.
+            status => Err(self.problem(&format!("it answers {status} instead of a checkpoint"))),
         }
-        Ok(Some(self.text(answer).await?.into_bytes()))
     }
 
     async fn text(&self, mut answer: reqwest::Response) -> Result<String, Problem> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mesh_fabric::{backoff::Policy, error::chain, time};
-use mesh_schemas::{Problem, idea::Sha256};
+use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::{AddCheckpoint, Hash, Prover, SignedCheckpoint, TreeHead};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -11,8 +11,9 @@ use tracing::warn;
 use super::{Behind, Witness, client::Answer};
 use crate::{
     identity::Identity,
-    integrate::{Head, Seen},
+    integrate::{Head, Judgement, Seen},
     store::{Cosigned, Store, WriterLock},
+    unheard::Unheard,
 };
 
 /// Between two requests.
@@ -29,6 +30,9 @@ pub(crate) struct Options {
     pub(crate) identity: Arc<Identity>,
     pub(crate) head: Head,
     pub(crate) behind: Behind,
+    pub(crate) unheard: Unheard,
+    /// The head that was signed last, or may have been, when the process began.
+    pub(crate) start: TreeHead,
 }
 
 /// Runs the asking.
@@ -38,22 +42,39 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) const fn new(options: Options) -> Self {
+    /// From here on nothing is signed before the witness has answered.
+    pub(crate) fn new(options: Options) -> Self {
+        options.unheard.expect(&name(&options.witness));
         Self { options }
     }
 
-    /// Compares what the witness has cosigned with the log, before anything more is signed. A witness that does
-    /// not answer tells nothing.
-    pub(crate) async fn compare(&self, ours: TreeHead) {
-        if let Err(problem) = self.look(ours).await {
-            warn!("Starting without a witness: {}", problem.detail);
+    /// Asks once what the witness has cosigned, and compares it with the log; true when it has answered.
+    pub(crate) async fn compare(&self) -> bool {
+        let Options { unheard, start, witness, behind, .. } = &self.options;
+        match self.look(*start).await {
+            Ok(()) => {
+                unheard.heard(&name(witness));
+                true
+            }
+            Err(problem) => {
+                behind.fell(&witness.key, time::now());
+                warn!("Nothing is signed yet: {}", problem.detail);
+                false
+            }
         }
     }
 
     /// Has checkpoints cosigned until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let serve = async {
+            let mut waits = Policy::forever().waits();
+            while !self.compare().await {
+                tokio::time::sleep(waits.next().unwrap_or(EVERY)).await;
+            }
+            self.follow().await;
+        };
         // A request that is cut off is made again.
-        let _stopped = shutdown.run_until_cancelled(self.follow()).await;
+        let _stopped = shutdown.run_until_cancelled(serve).await;
     }
 
     async fn follow(&self) {
@@ -174,9 +195,19 @@ impl Service {
             witness.problem(&format!("it shows a checkpoint that is not ours: {error}"))
         })?;
         let place = format!("at the witness {}", witness.key.name());
-        head.judge(&Seen { head: seen.head(), place: &place }, ours);
-        Ok(())
+        match head.judge(&Seen { head: seen.head(), place: &place }, ours) {
+            Judgement::Ours | Judgement::Halted => Ok(()),
+            Judgement::Unread => {
+                let detail = format!("what was seen {place} cannot be compared: no tiles");
+                Err(Problem::new(ErrorCode::Io, detail))
+            }
+        }
     }
+}
+
+/// How it is called where it is waited for.
+fn name(witness: &Witness) -> String {
+    format!("the witness {}", witness.key.name())
 }
 
 const fn head_of(cosigned: &Cosigned) -> TreeHead {

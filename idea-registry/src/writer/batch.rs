@@ -28,7 +28,7 @@ use crate::{
     store::{Cursor, Store, StoreError, Tx, WriterLock},
 };
 
-/// The cursor that says how far the stream was read.
+/// The cursor that says how far the stream was read, and which stream it was.
 pub(crate) const STREAM_CURSOR: &str = "stream";
 /// Most bytes of texts in one transaction.
 const TEXT_BYTES_MAX: usize = 8 << 20;
@@ -87,7 +87,7 @@ impl Context {
         let wanted = self.wanted(requests, &keys);
         let ledger = tx.load(self.identity.version, size, wanted).await?;
         let mut plan = self.plan(requests, ledger, keys);
-        plan.position = requests.iter().filter_map(position).max();
+        plan.position = requests.iter().rev().find_map(position);
         let stand_ins = plan.stand_ins();
         if !stand_ins.is_empty() {
             let known = tx.entries_at(self.identity.version, &stand_ins).await?;
@@ -149,8 +149,8 @@ impl Context {
                 tx.erase_texts(subject).await?;
             }
         }
-        if let Some(value) = plan.position {
-            tx.set_cursor(STREAM_CURSOR, &Cursor { value, detail: String::new() }).await?;
+        if let Some(position) = &plan.position {
+            tx.set_cursor(STREAM_CURSOR, position).await?;
         }
         tx.commit("appending").await?;
         if plan.erased().next().is_some()
@@ -167,14 +167,14 @@ impl Context {
 pub(super) fn checked(request: &Request) -> Option<&Checked> {
     match &request.what {
         What::Append(checked) => Some(checked),
-        What::Position(_) => None,
+        What::Position(..) => None,
     }
 }
 
-const fn position(request: &Request) -> Option<u64> {
-    match request.what {
+fn position(request: &Request) -> Option<Cursor> {
+    match &request.what {
         What::Append(_) => None,
-        What::Position(position) => Some(position),
+        What::Position(at, stream) => Some(Cursor { value: *at, detail: stream.clone() }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh_fabric::time;
 use mesh_ideas_core::{Checked, Unsigned, check, sign};
 use mesh_schemas::{
-    ErrorCode, JobId, Problem,
+    ErrorCode, JobId, Problem, Timestamp,
     attempt::JobState,
     idea::{Appended, IdeaId, Say, Submission},
 };
@@ -25,8 +25,8 @@ pub(crate) struct Request {
 pub(crate) enum What {
     /// Decide and append this.
     Append(Box<Checked>),
-    /// Keep how far the stream was read.
-    Position(u64),
+    /// Keep how far a stream was read: its number there, and which stream.
+    Position(u64, String),
 }
 
 /// Appends; cheap to clone.
@@ -45,16 +45,29 @@ impl Handle {
     /// The rule that it breaks, `E_BUSY` when too many wait, `E_STORE_DOWN` when it is unknown whether it was
     /// appended: the same submission may be sent again.
     pub async fn append(&self, submission: &Submission) -> Result<Appended, Problem> {
-        let checked = check(submission, time::now(), &self.identity.authors)?;
-        self.ask(What::Append(Box::new(checked))).await
+        self.append_filed(submission, time::now()).await
     }
 
-    /// Keeps how far the stream was read, once everything up to there is settled.
+    /// The same with what waited since `filed`, by another clock than this machine's: what was not of the future
+    /// then is not of the future now, whichever of the two clocks is wrong.
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub(crate) async fn keep_position(&self, position: u64) -> Result<(), Problem> {
-        self.ask(What::Position(position)).await.map(drop)
+    pub async fn append_filed(
+        &self,
+        submission: &Submission,
+        filed: Timestamp,
+    ) -> Result<Appended, Problem> {
+        let checked = check(submission, time::now().max(filed), &self.identity.authors)?;
+        self.ask(What::Append(Box::new(checked))).await
+    }
+
+    /// Keeps how far a stream was read, once everything up to there is settled.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) async fn keep_position(&self, at: u64, stream: String) -> Result<(), Problem> {
+        self.ask(What::Position(at, stream)).await.map(drop)
     }
 
     /// Says in the registry's name where a job of an idea is.

@@ -24,7 +24,7 @@ use crate::{
     identity::Identity,
     near_index::NearIndex,
     seal::SubjectKey,
-    store::{Body, Keys, Leaf, rows::Texts},
+    store::{Body, Cursor, Keys, Leaf, rows::Texts},
 };
 
 /// What a request is answered.
@@ -50,7 +50,7 @@ pub(super) struct Plan {
     /// Subjects of which something is kept.
     sealed: BTreeSet<String>,
     /// Where in the stream the batch ends.
-    pub(super) position: Option<u64>,
+    pub(super) position: Option<Cursor>,
 }
 
 /// The keys of all subjects that a batch names.

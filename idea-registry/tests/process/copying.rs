@@ -9,11 +9,12 @@ use mesh_store::{
     credentials::Credentials,
     server::{Options, Server},
 };
+use mesh_tests::wait_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     kit::{Home, idea, some_text},
-    world::World,
+    world::{SOON, World},
 };
 
 /// Files of a directory, as a static server shows them.
@@ -67,6 +68,7 @@ async fn the_object_store_has_everything_that_was_signed() {
         world.until("the copy is whole", |stats| stats.published >= size).await;
     }
     let stats = world.until("the copy is whole", |stats| stats.published == stats.entries).await;
+    let signed = stats.signed;
     let LedgerAnswer::Checkpoint(checkpoint) = world.ask(LedgerAsk::Checkpoint {}).await.unwrap()
     else {
         panic!()
@@ -106,12 +108,77 @@ async fn the_object_store_has_everything_that_was_signed() {
     assert!(stats.halted.as_deref().is_some_and(|why| why.contains("object store")), "{stats:?}");
     world.stop();
 
-    // A store that is away tells nothing, and holds nobody up.
+    // The new log names the head that only the copy has; where v2 was, nobody begins another.
+    let yesterday = dir.join("yesterday");
+    copy_dir(&world.home.place.data, &yesterday);
+    let (code, restarted, words) = world.command(&["restart-origin"]);
+    assert_eq!((code, &restarted["old_size"]), (Some(0), &signed.into()), "{words}");
+    let second = restarted["origin"].as_str().unwrap().to_owned();
+    assert!(second.ends_with("/v2"), "{second}");
+    world.serve().await;
+    world.until("v2 is copied", |stats| stats.published == stats.entries).await;
+    world.stop();
+    fs::remove_dir_all(&world.home.place.data).unwrap();
+    copy_dir(&yesterday, &world.home.place.data);
+    let (code, again, words) = world.command(&["restart-origin"]);
+    assert_eq!(code, Some(0), "{words}");
+    assert_eq!(again["origin"], second.replace("/v2", "/v3"));
+    assert_ne!(again["key"], restarted["key"]);
+
+    // What the store loses, and what others put there, is put again.
+    world.serve().await;
+    let stats = world.until("v3 is copied", |stats| stats.published == stats.entries).await;
+    let LedgerAnswer::Checkpoint(checkpoint) = world.ask(LedgerAsk::Checkpoint {}).await.unwrap()
+    else {
+        panic!()
+    };
+    let put = async |key: &str, text: &str| {
+        let body = text.as_bytes().to_vec().into();
+        client.put_object().bucket("log").key(key).body(body).send().await.unwrap();
+    };
+    let get = async |key: &str| {
+        let got = client.get_object().bucket("log").key(key).send().await.ok()?;
+        Some(got.body.collect().await.unwrap().to_vec())
+    };
+    put("ideas/v3/checkpoint", "something else").await;
+    wait_until(SOON, "the checkpoint is put again", async || {
+        get("ideas/v3/checkpoint").await.as_deref() == Some(checkpoint.note.as_bytes())
+    })
+    .await;
+    world.stop();
+    let bundle = format!("ideas/v3/tile/entries/000.p/{}", stats.entries);
+    assert!(get(&bundle).await.is_some());
+    for key in ["ideas/v3/checkpoint", &bundle] {
+        client.delete_object().bucket("log").key(key).send().await.unwrap();
+    }
+    world.serve().await;
+    wait_until(SOON, "all is put again", async || {
+        get(&bundle).await.is_some() && get("ideas/v3/checkpoint").await.is_some()
+    })
+    .await;
+    world.stop();
+
+    // A store that is away holds no entry up; they are signed when it has been asked.
     stop.cancel();
     running.await.unwrap().unwrap();
     world.serve().await;
     assert!(world.append(idea(9, &some_text())).await.created);
+    let now = world.until("it is appended", |now| now.entries > stats.entries).await;
+    assert_eq!(now.signed, stats.signed, "what was published before is shown");
+    assert!(now.alarms.iter().any(|alarm| alarm.contains("the object store")), "{now:?}");
     world.stop();
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 fn s3(address: SocketAddr) -> aws_sdk_s3::Client {

@@ -53,6 +53,36 @@ async fn questions_over_nats_are_answered_and_what_waited_in_the_stream_is_appen
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_is_read_from_its_beginning_however_far_it_has_come() {
+    let mut world = World::new(Home::sqlite(), "").await;
+    let jetstream = async_nats::jetstream::new(world.client.clone());
+    let publish = async |count: u8| {
+        ensure_stream(&jetstream, &IDEA).await.unwrap();
+        for _ in 0..count {
+            let payload = serde_json::to_vec(&idea(1, &some_text())).unwrap();
+            jetstream.publish(IDEA_SUBMIT, payload.into()).await.unwrap().await.unwrap();
+        }
+    };
+    publish(5).await;
+    world.serve().await;
+    world.until("the first stream is read", |stats| stats.entries == 5).await;
+    world.stop();
+    jetstream.delete_stream(IDEA.name).await.unwrap();
+    publish(8).await;
+    world.serve().await;
+    world.until("the second stream is read", |stats| stats.entries == 13).await;
+    // The same while it is being read.
+    jetstream.delete_stream(IDEA.name).await.unwrap();
+    publish(20).await;
+    world.until("the third stream is read", |stats| stats.entries == 33).await;
+    world.stop();
+    world.serve().await;
+    publish(1).await;
+    world.until("it goes on behind what was read", |stats| stats.entries == 34).await;
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_registrys_credentials_open_nothing_else() {
     let nats = NatsServer::start();
     let creds = Credential::Creds(nats.keys().ledger_creds());

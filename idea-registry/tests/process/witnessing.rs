@@ -71,14 +71,48 @@ async fn a_witness_cosigns_and_remembers_what_the_log_forgets() {
         let _none = fs::remove_file(world.home.place.data.join(journal));
     }
     fs::remove_dir_all(world.home.place.data.join("v1")).unwrap();
+    // It cannot be asked: entries are durable, and nothing is signed.
+    stop.cancel();
+    running.await.unwrap().unwrap();
     world.serve().await;
-    let stats = world.stats().await.unwrap();
+    let kept = world.append(idea(3, &some_text())).await;
+    assert_eq!(kept.index, Some(1));
+    let stats = world.until("it is appended", |stats| stats.entries == 2).await;
+    assert_eq!((stats.signed, stats.halted), (0, None));
+    assert!(stats.alarms[0].contains("the witness witness.test"), "{:?}", stats.alarms);
+    let answer = world.ask(LedgerAsk::Checkpoint {}).await.unwrap();
+    assert!(
+        matches!(&answer, LedgerAnswer::Problem(problem) if problem.code == ErrorCode::LedgerDown
+            && problem.detail.contains("witness.test")),
+        "{answer:?}"
+    );
+    // It is back, and knows better.
+    let witness = WitnessConfig { listen: address, ..witness };
+    let server = Server::bind(&witness).await.unwrap();
+    let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "it is waited for below")]
+    let running = tokio::spawn(server.run(stop.clone()));
+    let stats = world.until("it is halted", |stats| stats.halted.is_some()).await;
     assert!(stats.halted.as_deref().is_some_and(|why| why.contains("witness")), "{stats:?}");
+    assert_eq!(stats.signed, 0);
     let answer = world.ask(LedgerAsk::Append(Box::new(idea(3, &some_text())))).await.unwrap();
     assert!(
         matches!(answer, LedgerAnswer::Problem(problem) if problem.code == ErrorCode::LedgerRollback)
     );
     world.stop();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+
+    // The new log names the head that only the witness knows, and is not begun without it.
+    let (code, _, words) = world.command(&["restart-origin"]);
+    assert_eq!(code, Some(7), "{words}");
+    let server = Server::bind(&witness).await.unwrap();
+    let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "it is waited for below")]
+    let running = tokio::spawn(server.run(stop.clone()));
+    let (code, restarted, words) = world.command(&["restart-origin"]);
+    assert_eq!((code, &restarted["old_size"]), (Some(0), &41.into()), "{words}");
+    assert_eq!(restarted["entries"], 3, "the origin, the one of the backup, the one of today");
     stop.cancel();
     running.await.unwrap().unwrap();
 }

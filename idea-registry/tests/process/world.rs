@@ -51,6 +51,15 @@ impl World {
         self.process = Some(Process::start(&mut command, &self.home.dir.path().join("ideas.log")));
     }
 
+    /// Another command on this configuration: its exit code, what it printed, and its words.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-ideas"));
+        command.args(arguments).arg("--config").arg(&self.config);
+        let output = command.output().unwrap();
+        let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), json, String::from_utf8(output.stderr).unwrap())
+    }
+
     /// Starts and waits until it answers.
     pub(crate) async fn serve(&mut self) {
         self.start();

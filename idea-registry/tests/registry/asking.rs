@@ -1,7 +1,11 @@
 //! Questions and proofs.
 
+use std::collections::BTreeSet;
+
+use mesh_ideas_core::graph::around;
 use mesh_schemas::idea::{
-    IdeaQuery, IdeaStatus, LedgerAnswer, LedgerAsk, RankQuery, SearchQuery, Sha256,
+    Direction, EdgeView, IdeaId, IdeaQuery, IdeaStatus, LedgerAnswer, LedgerAsk, RankQuery,
+    Relation, Say, SearchQuery, Sha256,
 };
 use mesh_tlog::{
     Hash, TreeHead, TrustedLog, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
@@ -9,7 +13,7 @@ use mesh_tlog::{
 
 use crate::{
     filling::{append, fill},
-    kit::{Home, answers, idea, some_text, until_signed},
+    kit::{Home, answers, idea, say, some_text, until_signed},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +77,59 @@ async fn questions_are_answered_from_the_projections() {
             panic!()
         };
         assert_eq!(items[0].idea.id, other);
+        registry.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_graph_around_an_idea_is_that_part_of_the_whole() {
+    for home in Home::both().await {
+        let registry = home.start().await;
+        fill(&registry).await;
+        // A chain, a shortcut, and a branch that leads back into it.
+        let mut ideas = Vec::new();
+        for _ in 0..7 {
+            ideas.push(append(&registry, &idea(1, &some_text())).await.idea.unwrap());
+        }
+        for (from, to) in [(0, 1), (1, 2), (2, 3), (3, 4), (1, 3), (5, 2), (6, 5), (6, 0)] {
+            let (from, to) = (ideas[from], ideas[to]);
+            let link = Say::Link {
+                from,
+                relation: Relation::Derives,
+                to,
+                proposed: false,
+                likeness: None,
+            };
+            append(&registry, &say(1, link)).await;
+        }
+        let answers = answers(&registry);
+        let graph = async |idea, depth, direction| {
+            let ask = LedgerAsk::Graph { idea, depth, direction };
+            let LedgerAnswer::Graph(graph) = answers.answer(ask).await else { panic!() };
+            graph
+        };
+        let whole = graph(None, 1, Direction::Both).await;
+        let sorted = |edges: Vec<EdgeView>| {
+            let mut texts: Vec<String> = edges.iter().map(|edge| format!("{edge:?}")).collect();
+            texts.sort();
+            texts
+        };
+        for idea in whole.ideas.iter().map(|idea| idea.id) {
+            for (depth, direction) in [1, 2, 3, 16].into_iter().flat_map(|depth| {
+                [Direction::In, Direction::Out, Direction::Both].map(|way| (depth, way))
+            }) {
+                let shown = around(&whole.edges, idea, depth, direction);
+                let mut edges = whole.edges.clone();
+                edges.retain(|edge| shown.contains(&edge.from) && shown.contains(&edge.to));
+                let part = graph(Some(idea), depth, direction).await;
+                let ids: BTreeSet<IdeaId> = part.ideas.iter().map(|idea| idea.id).collect();
+                assert_eq!(
+                    (ids, sorted(part.edges)),
+                    (shown, sorted(edges)),
+                    "{depth} {direction:?}"
+                );
+            }
+        }
         registry.stop().await;
     }
 }

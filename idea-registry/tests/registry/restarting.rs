@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use mesh_ideas::{registry::Registry, restart::restart_origin};
+use mesh_ideas::{
+    registry::Registry,
+    restart::{Others, restart_origin},
+};
 use mesh_schemas::{
     ErrorCode,
     idea::{LedgerAnswer, LedgerAsk},
@@ -66,7 +69,7 @@ async fn a_database_from_yesterday_halts_the_log_and_a_new_origin_goes_on() {
     let note = fs::read_to_string(home.place.data.join("v1/checkpoint")).unwrap();
     assert_eq!(note.lines().nth(1), Some("2"), "nothing was signed behind it");
 
-    let restarted = restart_origin(&home.place).await.unwrap();
+    let restarted = restart_origin(&home.place, &Others::none()).await.unwrap();
     assert!(restarted.origin.ends_with("/ideas/v2"), "{restarted:?}");
     assert_eq!((restarted.old_size, restarted.entries), (2, 2));
     let registry = home.start().await;
@@ -81,6 +84,38 @@ async fn a_database_from_yesterday_halts_the_log_and_a_new_origin_goes_on() {
     registry.stop().await;
     let report = verified(&home).await;
     assert_eq!((report.findings, report.signed), (vec![], 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_before_the_last_origin_never_leads_to_its_key_again() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    append(&registry, &idea(1, &some_text())).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    let database = home.place.data.join("ideas.db");
+    let backup = home.dir.path().join("backup.db");
+    fs::copy(&database, &backup).unwrap();
+    let second = restart_origin(&home.place, &Others::none()).await.unwrap();
+    let registry = home.start().await;
+    for _ in 0..3 {
+        append(&registry, &idea(1, &some_text())).await;
+    }
+    until_signed(&registry).await;
+    registry.stop().await;
+
+    fs::copy(&backup, &database).unwrap();
+    assert_eq!(Registry::start(&home.place).await.unwrap_err().code, ErrorCode::Config);
+    let third = restart_origin(&home.place, &Others::none()).await.unwrap();
+    assert_eq!(third.origin, second.origin.replace("/v2", "/v3"));
+    assert_ne!(third.key, second.key);
+    assert_eq!((third.old_origin, third.old_size), (second.origin, 5), "the last head of v2");
+    assert!(home.place.data.join("identity-v2.json").exists());
+    let registry = home.start().await;
+    append(&registry, &idea(1, &some_text())).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    assert_eq!(verified(&home).await.findings, vec![]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

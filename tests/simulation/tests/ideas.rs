@@ -73,6 +73,8 @@ planted! {
     a_position_before_the_append_is_found: PositionBeforeAppend,
     a_position_of_another_stream_is_found: PositionOfOtherStream,
     a_clock_that_judges_the_stream_is_found: JudgedByOwnClock,
+    an_origin_that_names_an_older_head_is_found: OriginNamesOwnHead,
+    a_key_that_is_taken_up_again_is_found: KeyTakenUpAgain,
     a_rebuild_that_forgets_a_kind_is_found: RebuildForgetsKind,
     a_witness_that_forgets_is_found: WitnessForgets,
 }

@@ -14,7 +14,7 @@ pub struct Wanted {
     pub entries: BTreeSet<EntryId>,
     /// Ideas. Of an entry among `entries` that a tombstone hides, also the ideas that it is about.
     pub ideas: BTreeSet<IdeaId>,
-    /// Contents.
+    /// Contents, each with the idea that has it: what is filed with the same text is seen again there, and counted.
     pub contents: BTreeSet<Sha256>,
     /// Edges.
     pub edges: BTreeSet<EdgeKey>,

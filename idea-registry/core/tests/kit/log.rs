@@ -96,7 +96,9 @@ impl Log {
         let all = &self.ledger;
         let entries: BTreeMap<_, _> = pick(&all.entries, &wanted.entries);
         let about = entries.values().flat_map(|row| row.about.iter().copied());
-        let ideas: BTreeSet<IdeaId> = wanted.ideas.iter().copied().chain(about).collect();
+        let contents = pick(&all.contents, &wanted.contents);
+        let seen = contents.values().map(|row| row.idea);
+        let ideas = wanted.ideas.iter().copied().chain(about).chain(seen).collect();
         let mut edges = pick(&all.edges, &wanted.edges);
         edges.extend(
             wanted.reach.iter().flat_map(|(relation, from)| reached(all, *relation, *from)),
@@ -106,7 +108,7 @@ impl Log {
             size: all.size,
             ideas: pick(&all.ideas, &ideas),
             seen: pick(&all.seen, &wanted.entries),
-            contents: pick(&all.contents, &wanted.contents),
+            contents,
             jobs: jobs.map(|(key, row)| (*key, row.clone())).collect(),
             edges,
             entries,

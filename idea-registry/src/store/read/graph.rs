@@ -1,6 +1,6 @@
 //! Edges, jobs and opinions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::ledger::{ContentRow, EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
 use mesh_schemas::{
@@ -12,10 +12,20 @@ use sqlx::FromRow;
 use crate::store::{
     Store, StoreError,
     rows::{EdgeRecord, IdeaRecord, JobRecord},
-    sql::{Query, number, parse},
+    sql::{Dialects, Query, among, number, parse},
 };
 
 const EDGES: &str = "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e";
+const EDGES_FROM: Dialects = among!(
+    "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e WHERE e.source",
+    "r.value->>0",
+    ""
+);
+const EDGES_TO: Dialects = among!(
+    "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e WHERE e.target",
+    "r.value->>0",
+    ""
+);
 const JOBS: &str = "SELECT j.idea, j.job, j.name, j.state, j.entry, j.idx FROM job j";
 const IDEAS: &str = "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.tags, i.source, \
     i.text_entry, i.sealed, i.title, i.holder, i.head, i.status, i.seen_again FROM idea i";
@@ -66,6 +76,22 @@ impl Store {
         };
         let rows: Vec<EdgeRecord> = self.db.fetch(query).await?;
         rows.iter().map(EdgeRecord::read).collect()
+    }
+
+    /// The edges from and to any of these ideas.
+    pub(crate) async fn edges_at(
+        &self,
+        ideas: &BTreeSet<IdeaId>,
+    ) -> Result<BTreeMap<EdgeKey, EdgeRow>, StoreError> {
+        let ideas: Vec<[IdeaId; 1]> = ideas.iter().map(|idea| [*idea]).collect();
+        let mut edges = BTreeMap::new();
+        for text in [EDGES_FROM, EDGES_TO] {
+            let query = Query::over("reading edges of ideas", text, &ideas)?;
+            for row in self.db.fetch::<EdgeRecord>(query).await? {
+                edges.extend([row.read()?]);
+            }
+        }
+        Ok(edges)
     }
 
     /// The jobs of an idea, oldest first.

@@ -135,6 +135,20 @@ fn known_elsewhere(world: &World, version: u32) -> Option<TreeHead> {
     copied.map(|copied| copied.head()).into_iter().chain(witnessed).max_by_key(|head| head.size)
 }
 
+/// The largest head that anybody knows whom the operator can ask.
+fn known_anywhere(world: &World, version: u32) -> TreeHead {
+    let row = world.db.log(version).map(Log::last_row);
+    if world.env.has(Bug::OriginNamesOwnHead) {
+        return row.unwrap_or(TreeHead::EMPTY);
+    }
+    let on_disk = world.instances.iter().filter_map(|instance| {
+        let note = instance.disk.read((version, Name::Checkpoint))?;
+        Some(world.keys.trusted(version).open(note).ok()?.head())
+    });
+    let known = on_disk.chain(row).chain(known_elsewhere(world, version));
+    known.max_by_key(|head| head.size).unwrap_or(TreeHead::EMPTY)
+}
+
 fn forget_acknowledged(world: &mut World, of: u32, left: u64) {
     for item in &mut world.items {
         let State::Acknowledged { version, index, .. } = item.state else { continue };
@@ -161,8 +175,14 @@ pub(super) fn operate(world: &mut World) {
     }
     world.db.restart(&mut world.env);
     let old = world.identity;
-    world.identity += 1;
-    let head = known_elsewhere(world, old).unwrap_or(TreeHead::EMPTY);
+    let database = world.db.tables.logs.last().map_or(0, |log| log.version);
+    // The database may be from before this origin; its key is never used for another beginning.
+    if database == old || !world.env.has(Bug::KeyTakenUpAgain) {
+        world.identity += 1;
+    }
+    let head = known_anywhere(world, old);
+    let named = world.observer.began(world.identity, (old, head));
+    named.unwrap_or_else(|what| world.env.broken("A11", what));
     let say = Say::Origin {
         old_origin: world.keys.origin(old).to_owned(),
         old_size: head.size,

@@ -5,7 +5,7 @@
 //! the object store are those that follow from the leaves. A3 no head without a row. A4 nothing is published
 //! without its tiles. A5 what the witness has is the log's. A6 no log is halted without a reason. A7
 //! projections are those that follow from the leaves. A8 nothing forged is in the log. A9 the stream is read
-//! to its end. A10 when faults are over, all of this comes to pass.
+//! to its end. A11 an origin is begun once, and names the last head of the one before. A10 when faults are over, all of this comes to pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 

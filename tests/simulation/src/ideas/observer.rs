@@ -23,6 +23,8 @@ pub(super) struct Observer {
     /// What a log was before it was put back.
     eras: Vec<(u32, Vec<LeafRow>)>,
     refused: BTreeSet<(u32, u64)>,
+    /// Versions of the origin that were begun behind the first.
+    begun: BTreeSet<u32>,
 }
 
 impl Observer {
@@ -59,6 +61,26 @@ impl Observer {
     /// Nobody but a client knew of this head when its log was put back.
     pub(super) fn is_excused(&self, version: u32, head: TreeHead) -> bool {
         self.heads.iter().any(|h| h.version == version && h.head == head && h.excused)
+    }
+
+    /// A11: an origin is begun once, and names a head of the one before that is not older than any that somebody
+    /// can hold that one to.
+    pub(super) fn began(
+        &mut self,
+        version: u32,
+        (old, named): (u32, TreeHead),
+    ) -> Result<(), String> {
+        if !self.begun.insert(version) {
+            return Err(format!("v{version} was begun twice"));
+        }
+        let of = self.heads.iter().filter(|head| head.version == old && !head.excused);
+        match of.map(|head| head.head.size).max() {
+            Some(most) if most > named.size => Err(format!(
+                "v{version} names {} entries of v{old}, which has signed {most}",
+                named.size
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// A message's entry breaks a rule, or may not follow what the log has.

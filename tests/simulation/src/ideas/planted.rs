@@ -54,6 +54,10 @@ bugs! {
     PositionOfOtherStream = "position-of-other-stream",
     /// Whether an entry of the stream is of the future is judged by the registry's clock alone.
     JudgedByOwnClock = "judged-by-own-clock",
+    /// A new origin names the last head of the database, whatever others have seen.
+    OriginNamesOwnHead = "origin-names-own-head",
+    /// A key that lies beside a database that was put back is taken up again for the next origin.
+    KeyTakenUpAgain = "key-taken-up-again",
     /// A rebuild of the projections passes over one kind of entry.
     RebuildForgetsKind = "rebuild-forgets-kind",
     /// The witness forgets a head at times.
