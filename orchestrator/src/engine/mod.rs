@@ -16,4 +16,4 @@ mod watch;
 pub use handle::{Handle, NodeEntry};
 pub use request::FromBus;
 pub use service::{EngineError, Options, Service};
-pub use watch::{JobWatch, RestartPoint};
+pub use watch::{JobWatch, News, RestartPoint};

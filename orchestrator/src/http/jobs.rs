@@ -141,7 +141,9 @@ async fn show(
     shutdown: Shutdown,
 ) -> ApiResult<Shown> {
     let record = match query.wait {
-        Some(wait) => wait::for_job(&api, job, query.until, wait::checked(wait)?, &shutdown).await?,
+        Some(wait) => {
+            wait::for_job(&api, job, query.until, wait::checked(wait)?, &shutdown).await?
+        }
         None => find(&api, job).await?,
     };
     Ok(Shown { detail: detail(record), waited: query.wait.is_some() })

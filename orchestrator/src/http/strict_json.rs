@@ -141,10 +141,10 @@ impl<'de> Visitor<'de> for Walk {
             if seen.len() >= KEYS_MAX {
                 return Err(de::Error::custom(MANY));
             }
-            let name = shown(&key);
-            if !seen.insert(key) {
-                return Err(de::Error::custom(format!("{TWICE}{name}")));
+            if seen.contains(&key) {
+                return Err(de::Error::custom(format!("{TWICE}{}", shown(&key))));
             }
+            seen.insert(key);
             map.next_value_seed(Self)?;
         }
         Ok(())

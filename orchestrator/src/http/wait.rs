@@ -1,4 +1,5 @@
-//! Waiting for a job: looks at the store, sleeps until a commit touches the job, looks again.
+//! Waiting for a job: looks at the store, sleeps until a commit touches the job, and takes from it where the
+//! job now stands, or looks again.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Api, jobs, limits::WAIT_MAX, problem::ApiResult, serve::Shutdown};
+use crate::engine::News;
 
 /// Looks that are not slowed down: a short job is answered at its commit.
 const QUICK_LOOKS: u32 = 8;
@@ -66,18 +68,25 @@ pub(super) async fn for_job(
         }
         looks = looks.saturating_add(1);
         let woken = async {
-            watch.changed().await;
+            let news = watch.news().await;
             if looks > QUICK_LOOKS {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
+            news
         };
-        tokio::select! {
-            () = woken => {}
+        let news = tokio::select! {
+            news = woken => news,
             () = tokio::time::sleep_until(deadline) => return Ok(record),
             () = shutdown.wait() => return Ok(record),
-        }
+        };
         // What was asked for does not change, and may be megabytes.
-        let progress = api.app.store.job_progress(job).await?;
-        record.progress = progress.ok_or_else(|| jobs::no_such_job(job))?;
+        record.progress = match news {
+            News::Progress(progress) => progress,
+            News::Nothing => continue,
+            News::Unknown | News::Ended => {
+                let progress = api.app.store.job_progress(job).await?;
+                progress.ok_or_else(|| jobs::no_such_job(job))?
+            }
+        };
     }
 }
