@@ -50,6 +50,9 @@ impl Core {
         }
         self.gained.insert(id);
         self.tell_state(now, id, out);
+        if new_journal {
+            self.lose_forgotten(now, id, &report.held, out);
+        }
         // Whoever says hello has just come, or come back: what was sent before may never have reached it.
         self.on_held(now, id, &report.held, Resend::All, out);
         Ok(Reply::Welcome { recorded_seq })
@@ -101,6 +104,31 @@ impl Core {
         }
         push_stops(out, node, &strangers, StopReason::Fenced);
         self.resend(now, node, which, out);
+    }
+
+    /// A new journal is a new memory: of what the old one had, whatever the report does not name is lost. To send
+    /// it again would begin it anew under the same epoch if it had begun and that was forgotten.
+    fn lose_forgotten(
+        &mut self,
+        now: Timestamp,
+        id: NodeId,
+        held: &[HeldAttempts],
+        out: &mut Output,
+    ) {
+        let tasks = |of: &HeldAttempts| {
+            let job = of.job;
+            of.tasks.clone().into_iter().map(move |(task, epoch)| AttemptKey { job, task, epoch })
+        };
+        let named: BTreeSet<AttemptKey> = held.iter().flat_map(tasks).collect();
+        let Some(node) = self.nodes.get(&id) else { return };
+        let leased = node.held.iter().filter_map(|&(job, index)| {
+            let attempt = self.task(job, index)?.key(job, index);
+            (!named.contains(&attempt)).then_some((job, index))
+        });
+        for key in leased.collect::<Vec<_>>() {
+            let message = "lost: its node came back without its memory of it".to_owned();
+            self.end_attempt(now, key, End::ours(EndClass::NodeLost, By::Expiry, message), out);
+        }
     }
 
     fn renew(&mut self, now: Timestamp, node: NodeId, attempt: AttemptKey) -> bool {

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use mesh_schemas::{EndClass, TaskState, api::EventKind, attempt::JobState, message::StopReason};
+use mesh_core::Input;
+use mesh_schemas::{
+    EndClass, TaskState,
+    api::EventKind,
+    attempt::JobState,
+    message::{HeldAttempts, StopReason},
+};
 
-use crate::harness::{Mesh, key, node_id, spec};
+use crate::harness::{Mesh, journal_id, key, node_id, spec};
 
 #[test]
 fn beats_that_name_an_attempt_renew_its_lease() {
@@ -183,4 +189,34 @@ fn an_attempt_that_may_be_taken_back_passes_the_fence_for_uploads() {
     mesh.node(2, 1);
     assert!(!mesh.core.holds(node, key(job, 0, 1)), "another node has the task now");
     assert!(mesh.core.holds(other, key(job, 0, 2)));
+}
+
+/// A new journal is a new memory: what it does not name is granted anew, with another epoch, at once.
+#[test]
+fn what_a_node_has_forgotten_is_lost_and_never_said_again() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 2);
+    let forgotten = mesh.submit(spec());
+    let kept = mesh.submit(spec());
+    mesh.starts();
+    let mut report = mesh.report(1, 2);
+    report.journal = journal_id(100);
+    report.held = vec![HeldAttempts { job: kept, tasks: vec![(0, key(kept, 0, 1).epoch)] }];
+    mesh.apply(Input::NodeHello(Box::new(report))).unwrap();
+    let starts = mesh.starts();
+    assert_eq!(starts.len(), 1, "{starts:?}");
+    assert_eq!((starts[0].1, starts[0].2.epoch.0), (forgotten, 2));
+    assert_eq!(mesh.tasks[&(forgotten, 0)].tries.lost, 1);
+    assert_eq!(mesh.tasks[&(kept, 0)].epoch.0, 1);
+}
+
+#[test]
+fn the_same_memory_is_told_again_what_never_reached_it() {
+    let mut mesh = Mesh::new();
+    mesh.node(1, 1);
+    let job = mesh.submit(spec());
+    mesh.starts();
+    mesh.hello(1, 1);
+    let starts = mesh.starts();
+    assert_eq!((starts.len(), starts[0].1, starts[0].2.epoch.0), (1, job, 1));
 }
