@@ -70,6 +70,10 @@ pub struct StartTasks {
     pub run: RunSpec,
     /// The trace of the job.
     pub trace: TraceParent,
+    /// The journal of the node that is meant. A node that has another one by now has lost its memory since, perhaps
+    /// that of having begun these, and refuses; any node when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalId>,
     /// Which tasks; at most [`START_TASKS_MAX`].
     pub tasks: Vec<TaskStart>,
 }

@@ -118,6 +118,7 @@ fn commands() {
         job: attempt().job,
         run: RunSpec::from(&spec),
         trace: TraceParent::new(10, 11),
+        journal: Some(JournalId::from_uuid(Uuid::from_u128(12))),
         tasks: vec![TaskStart {
             task: 7,
             epoch: Epoch(2),

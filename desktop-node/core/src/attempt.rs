@@ -34,6 +34,9 @@ pub struct Attempt {
     pub stop: Option<Stopping>,
     /// Its `AttemptStarted` has a number in the journal.
     pub start_told: bool,
+    /// It was taken in a former boot. It may have begun without a word of it in the journal, as what a power cut
+    /// takes is not known; so it is not begun again.
+    pub from_former_boot: bool,
     /// What is known to be stored of it, while it is not over.
     pub stored: Option<Box<ManifestSummary>>,
 }

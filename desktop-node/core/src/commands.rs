@@ -127,6 +127,11 @@ impl Node {
         if start.tasks.len() > START_TASKS_MAX {
             return Err(Rejected::TooManyTasks { got: start.tasks.len() });
         }
+        if let Some(meant) = start.journal.take()
+            && meant != self.events.journal
+        {
+            return Err(Rejected::OtherJournal { meant });
+        }
         let mut taken: Vec<TaskStart> = Vec::with_capacity(start.tasks.len());
         for task in std::mem::take(&mut start.tasks) {
             let key = AttemptKey { job: start.job, task: task.task, epoch: task.epoch };
@@ -179,7 +184,7 @@ impl Node {
 
     /// Adds attempts as accepted; also how the journal's record is replayed.
     pub(crate) fn insert(&mut self, start: StartTasks) -> Vec<AttemptKey> {
-        let StartTasks { job, run, trace, tasks } = start;
+        let StartTasks { job, run, trace, tasks, journal: _ } = start;
         let job = Arc::new(JobRun { job, run, trace });
         let attempts = tasks.into_iter().map(|start| Attempt {
             job: Arc::clone(&job),
@@ -187,6 +192,7 @@ impl Node {
             phase: Phase::Accepted,
             stop: None,
             start_told: false,
+            from_former_boot: false,
             stored: None,
         });
         let mut keys = Vec::new();

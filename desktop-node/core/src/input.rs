@@ -169,6 +169,12 @@ pub enum Rejected {
     /// A command before the first welcome: whose it is cannot be judged yet.
     #[error("no leader has welcomed this agent yet")]
     NotWelcome,
+    /// A start that was meant for this node as it was before it lost its memory.
+    #[error("a start for the journal {meant}, which is not this node's any more")]
+    OtherJournal {
+        /// Whose start it was.
+        meant: JournalId,
+    },
     /// More tasks in one command than allowed.
     #[error("{got} tasks in one command")]
     TooManyTasks {

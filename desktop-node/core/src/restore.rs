@@ -37,11 +37,20 @@ impl Node {
         }
         node.events.go_back();
         let mut opened = Vec::new();
-        if node.boot != life.boot {
-            node.boot = life.boot;
+        if node.enter(life.boot) {
             opened.push(node.reopen(life.spare));
         }
         (node, opened)
+    }
+
+    /// True when this is another boot of the machine than before.
+    fn enter(&mut self, boot: String) -> bool {
+        let is_another = self.boot != boot;
+        if is_another {
+            self.boot = boot;
+            self.attempts.values_mut().for_each(|attempt| attempt.from_former_boot = true);
+        }
+        is_another
     }
 
     /// Numbers begin anew; the record says so.
@@ -60,7 +69,7 @@ impl Node {
     fn replay(&mut self, record: Record) {
         match record {
             Record::Opened { journal, boot } => {
-                self.boot = boot;
+                self.enter(boot);
                 self.reopen(journal);
             }
             Record::Accepted(start) => {
@@ -135,7 +144,13 @@ impl Node {
         }
         let record = |(job, tasks): (Arc<JobRun>, Vec<TaskStart>)| {
             let (run, trace) = (job.run.clone(), job.trace);
-            Record::Accepted(Box::new(StartTasks { job: job.job, run, trace, tasks }))
+            Record::Accepted(Box::new(StartTasks {
+                job: job.job,
+                run,
+                trace,
+                journal: None,
+                tasks,
+            }))
         };
         groups.into_iter().map(record).collect()
     }

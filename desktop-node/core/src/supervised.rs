@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mesh_schemas::{AttemptKey, Span, Timestamp, manifest::ManifestSummary};
 
-use crate::{Action, Exit, Node, Output, Phase, Rejected, START_HOLD, Supervised};
+use crate::{Action, Exit, Node, Output, Phase, Rejected, START_HOLD, Supervised, ending};
 
 impl Node {
     pub(crate) fn on_snapshot(
@@ -45,6 +45,10 @@ impl Node {
         let Some(attempt) = self.attempts.get(&key) else { return };
         match (&attempt.phase, attempt.stop) {
             (Phase::Accepted, Some(_)) => self.pursue_stop(now, key, out),
+            (Phase::Accepted, None) if attempt.from_former_boot => {
+                let message = "lost: the machine was started anew before it ended".to_owned();
+                self.end(key, ending::lost(now, message), ManifestSummary::empty(), out);
+            }
             (Phase::Accepted, None) => self.begin(now, key, out),
             (
                 Phase::Preparing

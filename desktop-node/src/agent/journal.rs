@@ -130,7 +130,13 @@ mod tests {
         let trace = TraceParent::new(1, 2);
         let mut records = vec![
             Record::Opened { journal, boot: "b".into() },
-            Record::Accepted(Box::new(StartTasks { job, run, trace, tasks: vec![task] })),
+            Record::Accepted(Box::new(StartTasks {
+                job,
+                run,
+                trace,
+                journal: None,
+                tasks: vec![task],
+            })),
             Record::Event { seq: 1, event: NodeEvent::AttemptStarted { attempt, at } },
             Record::Recorded { seq: 1 },
             Record::Dropped { attempt },

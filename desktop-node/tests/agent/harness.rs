@@ -101,7 +101,8 @@ impl Bench {
         let task = |task| TaskStart { task, epoch, item: None, checkpoint: None };
         let tasks = (0..count).map(task).collect();
         let (run, trace) = (spec.into(), TraceParent::new(7, 7));
-        self.send(NodeCommand::StartTasks(Box::new(StartTasks { job, run, trace, tasks }))).await;
+        let start = StartTasks { job, run, trace, journal: None, tasks };
+        self.send(NodeCommand::StartTasks(Box::new(start))).await;
         (0..count).map(|task| AttemptKey { job, task, epoch }).collect()
     }
 

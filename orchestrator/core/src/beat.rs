@@ -207,7 +207,8 @@ impl Core {
         out: &mut Output,
     ) {
         let tasks = std::mem::take(batch);
-        if let Some(job) = job.and_then(|job| self.jobs.get(&job)) {
+        let job = job.and_then(|job| self.jobs.get(&job));
+        if let (Some(node), Some(job)) = (self.nodes.get(&node), job) {
             push_starts(out, node, job, tasks);
         }
     }

@@ -5,7 +5,7 @@ use mesh_schemas::{
     message::{NodeCommand, START_TASKS_MAX, StartTasks, StopAttempts, StopReason, TaskStart},
 };
 
-use crate::{Command, Output, job::Job};
+use crate::{Command, Output, job::Job, node::Node};
 
 /// Most bytes of array items in one command, so that it fits a message with its command line and
 /// environment.
@@ -23,21 +23,22 @@ pub(crate) fn push_stops(
     }
 }
 
-pub(crate) fn push_starts(out: &mut Output, node: NodeId, job: &Job, tasks: Vec<TaskStart>) {
+pub(crate) fn push_starts(out: &mut Output, to: &Node, job: &Job, tasks: Vec<TaskStart>) {
+    let (node, journal) = (to.record.id, to.journal());
     let mut batch = Vec::new();
     let mut bytes = 0;
     for task in tasks {
         let more = task.item.as_ref().map_or(0, String::len);
         let full = batch.len() >= START_TASKS_MAX || bytes + more > ITEM_BYTES_MAX;
         if full && !batch.is_empty() {
-            push_start(out, node, job.start_tasks(std::mem::take(&mut batch)));
+            push_start(out, node, job.start_tasks(journal, std::mem::take(&mut batch)));
             bytes = 0;
         }
         bytes += more;
         batch.push(task);
     }
     if !batch.is_empty() {
-        push_start(out, node, job.start_tasks(batch));
+        push_start(out, node, job.start_tasks(journal, batch));
     }
 }
 

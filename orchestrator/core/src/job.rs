@@ -6,7 +6,7 @@ use std::{
 };
 
 use mesh_schemas::{
-    JobId, JobSpec, TaskState, Timestamp, TraceParent,
+    JobId, JobSpec, JournalId, TaskState, Timestamp, TraceParent,
     api::TaskCounts,
     attempt::JobState,
     message::{RunSpec, StartTasks, TaskStart},
@@ -131,8 +131,13 @@ impl Job {
         *count_mut(&mut self.counts, to) += tasks;
     }
 
-    pub(crate) fn start_tasks(&self, tasks: Vec<TaskStart>) -> StartTasks {
-        StartTasks { job: self.id, run: RunSpec::from(&*self.spec), trace: self.trace, tasks }
+    pub(crate) fn start_tasks(
+        &self,
+        journal: Option<JournalId>,
+        tasks: Vec<TaskStart>,
+    ) -> StartTasks {
+        let run = RunSpec::from(&*self.spec);
+        StartTasks { job: self.id, run, trace: self.trace, journal, tasks }
     }
 
     pub(crate) fn task_start(&self, index: u32, task: &Task) -> TaskStart {

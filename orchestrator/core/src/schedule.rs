@@ -40,7 +40,7 @@ impl Core {
         self.prefetch(now, &mut granted, out);
         self.end_of_placing();
         for ((node, job), tasks) in granted.starts {
-            if let Some(job) = self.jobs.get(&job) {
+            if let (Some(node), Some(job)) = (self.nodes.get(&node), self.jobs.get(&job)) {
                 push_starts(out, node, job, tasks);
             }
         }

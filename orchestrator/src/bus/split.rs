@@ -67,9 +67,11 @@ fn by_node(commands: Vec<Command>) -> Vec<(NodeId, Vec<NodeCommand>)> {
 fn pieces(command: NodeCommand) -> Vec<NodeCommand> {
     match command {
         NodeCommand::StartTasks(start) if start.tasks.len() > START_TASKS_MAX => {
-            let StartTasks { job, run, trace, tasks } = *start;
-            let piece =
-                |tasks: &[_]| StartTasks { job, run: run.clone(), trace, tasks: tasks.to_vec() };
+            let StartTasks { job, run, trace, journal, tasks } = *start;
+            let piece = |tasks: &[_]| {
+                let (run, tasks) = (run.clone(), tasks.to_vec());
+                StartTasks { job, run, trace, journal, tasks }
+            };
             let pieces = tasks.chunks(START_TASKS_MAX).map(piece);
             pieces.map(|start| NodeCommand::StartTasks(Box::new(start))).collect()
         }
@@ -158,6 +160,7 @@ mod tests {
             job: JobId::from_uuid(Uuid::from_u128(job)),
             run: RunSpec::from(&JobSpec::new(["true"])),
             trace: TraceParent::new(job, 1),
+            journal: None,
             tasks: (0..tasks).map(task).collect(),
         }))
     }

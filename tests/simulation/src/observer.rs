@@ -47,10 +47,6 @@ pub(crate) struct Observer {
     logged: BTreeMap<AttemptKey, BTreeSet<u64>>,
     /// Packs of the checkpoint that an attempt began with.
     given: BTreeMap<AttemptKey, BTreeSet<String>>,
-    /// The boot of the node in which an attempt's directory was made.
-    begun: BTreeMap<AttemptKey, u32>,
-    /// Attempts that were begun again after a power cut.
-    anew: BTreeSet<AttemptKey>,
     /// The manifest that each version of an attempt was given to.
     versions: BTreeMap<AttemptKey, BTreeMap<u32, String>>,
     revoked: BTreeSet<NodeId>,
@@ -87,24 +83,16 @@ impl Observer {
         }
     }
 
-    /// A fresh directory is made for an attempt, and its versions begin at one. Twice that is only where a
-    /// power cut took the node's memory of it, and what is said of such an attempt's versions is no line.
-    pub(crate) fn begins(&mut self, attempt: AttemptKey, boot: u32) {
-        let before = self.begun.insert(attempt, boot);
-        let named = self.versions.contains_key(&attempt);
-        if before == Some(boot) && named {
+    /// A fresh directory is made for an attempt, and its versions begin at one. Never after one was given, not
+    /// even where a power cut took the node's memory of it.
+    pub(crate) fn begins(&mut self, attempt: AttemptKey) {
+        if self.versions.contains_key(&attempt) {
             self.broken("I8", &format!("{attempt} begins anew, and with it its versions"));
-        }
-        if before.is_some_and(|before| before != boot) {
-            self.anew.insert(attempt);
         }
     }
 
     /// A manifest goes to the store under this version and key.
     pub(crate) fn versioned(&mut self, attempt: AttemptKey, version: u32, key: &str) {
-        if self.anew.contains(&attempt) {
-            return;
-        }
         let versions = self.versions.entry(attempt).or_default();
         let before = versions.entry(version).or_insert_with(|| key.to_owned()).clone();
         if before != key {
@@ -115,9 +103,6 @@ impl Observer {
 
     /// A manifest with this version was recorded; `key` is that of its object, if it is one.
     pub(crate) fn check_version(&mut self, attempt: AttemptKey, version: u32, key: Option<&str>) {
-        if self.anew.contains(&attempt) {
-            return;
-        }
         let versions = self.versions.get(&attempt);
         let given = versions.and_then(|versions| versions.get(&version)).map(String::as_str);
         if given != key {

@@ -214,6 +214,8 @@ kinds! {
     // ---- what the node's core refuses ----
     /// A command of a replaced leader.
     OldLeader,
+    /// A start for the node as it was before it lost its memory.
+    OtherJournal,
     /// A command before the first welcome.
     NotWelcome,
     /// A task that the node has or had.
@@ -321,6 +323,7 @@ impl Stats {
         self.count(match rejected {
             NodeRejected::OldLeader { .. } => Kind::OldLeader,
             NodeRejected::NotWelcome => Kind::NotWelcome,
+            NodeRejected::OtherJournal { .. } => Kind::OtherJournal,
             NodeRejected::Known { .. } => Kind::Known,
             NodeRejected::Unknown { .. } => Kind::Unknown,
             NodeRejected::Late { .. } => Kind::Late,

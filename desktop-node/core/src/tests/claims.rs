@@ -5,10 +5,10 @@ use std::time::Duration;
 use mesh_schemas::{
     EndClass, Span,
     manifest::ManifestSummary,
-    message::{NodeCommand, NodeEvent, START_TASKS_MAX, StopReason},
+    message::{NodeCommand, NodeEvent, START_TASKS_MAX, StartTasks, StopReason},
 };
 
-use super::harness::{Bench, commands, exit, key, start_of};
+use super::harness::{Bench, commands, exit, journal, key, start_of};
 use crate::{Action, ExitHow, Input, Prepared, Rejected, START_HOLD, Supervised};
 
 #[test]
@@ -49,6 +49,24 @@ fn a_doubled_or_late_start_runs_nothing_twice() {
     bench.recorded(1).asked();
     bench.start(&[a]).expect(&[Action::Beat]);
     bench.crash(false, Vec::new()).welcome(1).start(&[a]).expect(&[Action::Beat]);
+}
+
+#[test]
+fn a_start_for_the_node_before_it_lost_its_memory_is_refused() {
+    let mut bench = Bench::new();
+    let (a, before) = (key(0, 1), journal(77));
+    let meant_for = |bench: &Bench, journal| {
+        let NodeCommand::StartTasks(start) = start_of(&[a], &bench.spec) else {
+            panic!("no start");
+        };
+        let start = StartTasks { journal: Some(journal), ..*start };
+        commands(1, vec![NodeCommand::StartTasks(Box::new(start))])
+    };
+    let late = meant_for(&bench, before);
+    bench.apply(late).expect(&[]);
+    assert_eq!(bench.rejected(), [Rejected::OtherJournal { meant: before }]);
+    let own = meant_for(&bench, bench.node.journal());
+    bench.apply(own).expect(&[Action::Beat, Action::Prepare(a)]);
 }
 
 #[test]

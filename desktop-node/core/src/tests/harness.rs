@@ -36,6 +36,7 @@ pub(super) fn start_of(attempts: &[AttemptKey], spec: &JobSpec) -> NodeCommand {
         job: attempts[0].job,
         run: spec.into(),
         trace: TraceParent::new(1, 1),
+        journal: None,
         tasks: attempts.iter().map(task).collect(),
     }))
 }

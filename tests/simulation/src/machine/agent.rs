@@ -287,7 +287,7 @@ impl Machine {
             // Unreadable, it only saves less; here it is sometimes left out.
             dir.previous = previous.filter(|_| env.rng.chance(800)).map(Box::new);
         }
-        env.observer.begins(key, self.boots);
+        env.observer.begins(key);
         self.disk.dirs.insert(key, dir);
         self.apply(around, Input::Prepared { attempt: key, result });
     }
