@@ -83,7 +83,7 @@ fn by_class(job: &JobDetail, last: &AttemptView) -> String {
             format!("was killed for its memory; it had asked for {}", job.spec.resources.memory)
         }
         Some(EndClass::NodeLost) => "lost its node".into(),
-        Some(EndClass::Preempted) => "made room for other work".into(),
+        Some(EndClass::Preempted) => "given back, or made room for other work".into(),
         Some(EndClass::OwnerReclaimed) => "lost its node to the owner".into(),
         Some(EndClass::Budget) => "ran out of budget".into(),
         Some(EndClass::Cancelled) => "was cancelled".into(),

@@ -124,6 +124,9 @@ pub struct TimingConfig {
     /// How long leases last after a start of the orchestrator; at most 1 h.
     #[serde(with = "humantime_serde")]
     pub startup_grace: Option<Duration>,
+    /// How much work known to be short a node may hold ahead, in time; zero turns that off; at most 1 s.
+    #[serde(with = "humantime_serde")]
+    pub prefetch_time: Option<Duration>,
     /// How long the lead lasts without a renewal, when several orchestrators share a PostgreSQL database; from
     /// 2 s to 60 s, 6 s when absent. One that died is replaced after so long.
     #[serde(with = "humantime_serde")]
@@ -183,6 +186,7 @@ impl Config {
             (timing.beat_every, &mut core.beat_every),
             (timing.suspect_after, &mut core.suspect_after),
             (timing.startup_grace, &mut core.startup_grace),
+            (timing.prefetch_time, &mut core.prefetch_time),
         ] {
             *slot = set.unwrap_or(*slot);
         }
@@ -244,6 +248,8 @@ impl TimingConfig {
         between("timing.beat_every", beat_every, millis(100), lease_ttl / 2)?;
         between("timing.suspect_after", suspect_after, beat_every, lease_ttl)?;
         between("timing.startup_grace", startup_grace, Duration::ZERO, 3_600 * second)?;
+        let prefetch_time = self.prefetch_time.unwrap_or(core.prefetch_time);
+        between("timing.prefetch_time", prefetch_time, Duration::ZERO, second)?;
         between("timing.lead_ttl", self.lead_ttl(), 2 * second, 60 * second)
     }
 

@@ -153,7 +153,8 @@ words! {
         Cancelled = "cancelled",
         /// Its lease is not the current one: kill at once and report nothing.
         Fenced = "fenced",
-        /// Room is needed: ask, wait, kill; checkpoint and report the end as `preempted`.
+        /// Room is needed, or it was granted ahead and waits in vain: what has not begun is handed back, what runs is
+        /// asked, waited for and killed; the end is `preempted`.
         Preempted = "preempted",
     }
 }

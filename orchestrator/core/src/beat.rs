@@ -160,8 +160,10 @@ impl Core {
         if !task.is_adoptable_by(id, attempt.epoch) {
             return false;
         }
-        let mut lease = Lease::granted(&self.config, now, id, Share::Slow);
+        let share = if started_at.is_some() { Share::Slow } else { Share::Prefetched };
+        let mut lease = Lease::granted(&self.config, now, id, share);
         lease.named = true;
+        lease.recalled_at = started_at.is_none().then_some(now);
         if let (Some(node), Some(class)) = (self.nodes.get_mut(&id), self.classes.get(job.class)) {
             node.hold(attempt.job, attempt.task, &class.needs, &lease);
         }

@@ -88,7 +88,7 @@ impl Core {
         end: End,
         out: &mut Output,
     ) {
-        let was_recalled = self.lease(id, index).is_some_and(|lease| lease.recalled);
+        let was_recalled = self.lease(id, index).is_some_and(|lease| lease.recalled_at.is_some());
         let Some(node) = self.release(id, index) else { return };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(task) = job.tasks.get_mut(&index) else { return };
@@ -96,7 +96,7 @@ impl Core {
         let started_at = end.started_at.or(task.started_at());
         record_end(now, task.key(id, index), node, started_at, end, out);
         let from = task.state_word();
-        let fate = if class == EndClass::Preempted && was_recalled && started_at.is_none() {
+        let fate = if class == EndClass::Preempted && was_recalled {
             handed_back(now, task)
         } else {
             fate(&self.config, now, task, &job.spec.retries, class, by)
@@ -243,7 +243,7 @@ fn record_end(
     })));
 }
 
-/// Nothing has failed: it was granted ahead, and asked back before it began.
+/// Nothing has failed: it was granted ahead, and asked back.
 const fn handed_back(now: Timestamp, task: &Task) -> Fate {
     if task.cancel_requested {
         Fate::Ends(TaskState::Cancelled)

@@ -17,8 +17,8 @@ pub(crate) struct Lease {
     pub(crate) sent_at: Timestamp,
     /// A beat or event showed that the node has it.
     pub(crate) named: bool,
-    /// It was asked back before it began.
-    pub(crate) recalled: bool,
+    /// When it was asked back, if it was; a leader that loaded it cannot know, and takes it that it was.
+    pub(crate) recalled_at: Option<Timestamp>,
     /// What it is to the node's capacity.
     pub(crate) share: Share,
 }
@@ -42,7 +42,7 @@ impl Lease {
             expires_at: now + config.lease_ttl,
             sent_at: now,
             named: false,
-            recalled: false,
+            recalled_at: None,
             share,
         }
     }

@@ -107,11 +107,14 @@ impl Core {
 impl Config {
     fn loaded_state(&self, record: &TaskRecord, now: Timestamp) -> Option<State> {
         let lease = || {
-            let mut lease = Lease::granted(self, now, record.node?, Share::Slow);
+            let begun = record.state == TaskState::Running;
+            let share = if begun { Share::Slow } else { Share::Prefetched };
+            let mut lease = Lease::granted(self, now, record.node?, share);
+            lease.recalled_at = (!begun).then_some(now);
             lease.expires_at = now + self.startup_grace;
             // Its command reached the node. A node that does not name it any more has lost it, and to send it
             // again would begin it anew under the same epoch, among the objects of the first.
-            lease.named = record.state == TaskState::Running;
+            lease.named = begun;
             Some(lease)
         };
         match record.state {

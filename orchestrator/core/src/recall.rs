@@ -1,10 +1,11 @@
 //! Taking back what was granted ahead when the work before it is not short after all.
 //!
 //! Expectations fail: the next task of a job whose tasks took a millisecond may take an hour, and what was
-//! granted ahead would wait behind it while other nodes idle. So what has not begun in `recall_after` is
-//! asked back, and what still runs by then counts as slow: nothing more is granted behind it.
+//! granted ahead would wait behind it while other nodes idle. So what still runs after `recall_after` counts as
+//! slow, which the history learns; and when slow work fills a node, what was granted ahead there and has waited as
+//! long is asked back. It is queued again, and counts as no failure.
 
-use mesh_schemas::{AttemptKey, NodeId, Timestamp, message::StopReason};
+use mesh_schemas::{AttemptKey, JobId, NodeId, Timestamp, message::StopReason};
 
 use crate::{
     Core, Output,
@@ -13,15 +14,6 @@ use crate::{
     task::State,
 };
 
-/// What is to be done about one lease.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Late {
-    /// It waits on the node.
-    Waits,
-    /// It runs.
-    Runs,
-}
-
 impl Core {
     /// To be called with each tick.
     pub(crate) fn recall(&mut self, now: Timestamp, id: NodeId, out: &mut Output) {
@@ -29,61 +21,63 @@ impl Core {
         if node.used == node.slow || !node.is_online(&self.config, now) {
             return;
         }
-        let held = node.held.iter();
-        let late: Vec<(AttemptKey, Late)> = held
-            .filter_map(|&(job, index)| {
-                let task = self.task(job, index)?;
-                Some((task.key(job, index), self.lateness(now, &task.state)?))
-            })
-            .collect();
-        let mut waiting = Vec::new();
-        for (attempt, late) in late {
-            match late {
-                Late::Waits => {
-                    self.touch_lease(attempt, |lease| {
-                        lease.sent_at = now;
-                        lease.recalled = true;
-                    });
-                    waiting.push(attempt);
-                }
-                Late::Runs => self.count_as_slow(id, attempt),
+        let held: Vec<(JobId, u32)> = node.held.iter().copied().collect();
+        for &task in &held {
+            if self.runs_long(now, task) {
+                self.count_as_slow(now, id, task);
+            }
+        }
+        let waiting: Vec<AttemptKey> =
+            held.iter().filter_map(|task| self.waits_in_vain(now, id, *task)).collect();
+        for attempt in &waiting {
+            if let Some(lease) = self.lease_mut(attempt.job, attempt.task) {
+                lease.recalled_at = Some(now);
             }
         }
         push_stops(out, id, &waiting, StopReason::Preempted);
     }
 
-    fn lateness(&self, now: Timestamp, state: &State) -> Option<Late> {
-        let is_due = |since: Timestamp| now.since(since) >= self.config.recall_after;
-        match state {
-            State::Leased { lease } => {
-                let waits = lease.share == Share::Prefetched && lease.named;
-                (waits && is_due(lease.sent_at)).then_some(Late::Waits)
-            }
-            State::Running { lease, .. } => {
-                (lease.share != Share::Slow && is_due(lease.granted_at)).then_some(Late::Runs)
-            }
-            State::Queued(_) => None,
-        }
+    fn runs_long(&self, now: Timestamp, (job, index): (JobId, u32)) -> bool {
+        let Some(State::Running { lease, .. }) = self.task(job, index).map(|task| &task.state)
+        else {
+            return false;
+        };
+        lease.share != Share::Slow && now.since(lease.granted_at) >= self.config.recall_after
     }
 
-    fn count_as_slow(&mut self, id: NodeId, attempt: AttemptKey) {
-        let Some(class) = self.jobs.get(&attempt.job).map(|job| job.class) else { return };
-        let Some(needs) = self.classes.get(class).map(|class| class.needs.clone()) else { return };
+    /// The attempt, when it was granted ahead, has not begun for long, and has no slot to begin in.
+    fn waits_in_vain(
+        &self,
+        now: Timestamp,
+        id: NodeId,
+        (job, index): (JobId, u32),
+    ) -> Option<AttemptKey> {
+        let task = self.task(job, index)?;
+        let State::Leased { lease } = &task.state else { return None };
+        let last_asked = lease.recalled_at.unwrap_or(lease.granted_at);
+        let is_due = now.since(last_asked) >= self.config.recall_after;
+        let may_be_asked =
+            lease.share == Share::Prefetched && lease.named && !task.cancel_requested;
+        let needs = &self.classes.get(self.jobs.get(&job)?.class)?.needs;
+        let node = self.nodes.get(&id)?;
+        let is_full = node.slow.room_for(needs, &node.capacity) == 0;
+        (may_be_asked && is_due && is_full).then(|| task.key(job, index))
+    }
+
+    fn count_as_slow(&mut self, now: Timestamp, id: NodeId, (job_id, index): (JobId, u32)) {
+        let Some(job) = self.jobs.get_mut(&job_id) else { return };
+        let Some(class) = self.classes.get(job.class) else { return };
         let Some(node) = self.nodes.get_mut(&id) else { return };
-        let Some(job) = self.jobs.get_mut(&attempt.job) else { return };
-        let task = job.tasks.get_mut(&attempt.task);
+        let task = job.tasks.get_mut(&index);
         let Some(lease) = task.and_then(|task| task.lease_mut()) else { return };
-        node.release(attempt.job, attempt.task, &needs, lease);
+        let ran_ms = u64::try_from(now.since(lease.granted_at).as_millis()).unwrap_or(u64::MAX);
+        self.history.learn(job.work, ran_ms);
+        node.release(job_id, index, &class.needs, lease);
         lease.share = Share::Slow;
-        node.hold(attempt.job, attempt.task, &needs, lease);
+        node.hold(job_id, index, &class.needs, lease);
     }
 
-    /// Changes the lease of an attempt, when it has one.
-    pub(crate) fn touch_lease(&mut self, attempt: AttemptKey, change: impl FnOnce(&mut Lease)) {
-        let job = self.jobs.get_mut(&attempt.job);
-        let task = job.and_then(|job| job.tasks.get_mut(&attempt.task));
-        if let Some(lease) = task.and_then(|task| task.lease_mut()) {
-            change(lease);
-        }
+    pub(crate) fn lease_mut(&mut self, job: JobId, task: u32) -> Option<&mut Lease> {
+        self.jobs.get_mut(&job)?.tasks.get_mut(&task)?.lease_mut()
     }
 }

@@ -66,7 +66,9 @@ impl Core {
         out: &mut Output,
     ) {
         for attempt in attempts {
-            self.touch_lease(*attempt, |lease| lease.sent_at = now);
+            if let Some(lease) = self.lease_mut(attempt.job, attempt.task) {
+                lease.sent_at = now;
+            }
         }
         push_stops(out, node, attempts, StopReason::Cancelled);
     }

@@ -51,6 +51,7 @@ fn timing_is_taken_within_its_bounds_alone() {
         ("beat_every = \"20s\"", "timing.beat_every"),
         ("suspect_after = \"1s\"", "timing.suspect_after"),
         ("startup_grace = \"2h\"", "timing.startup_grace"),
+        ("prefetch_time = \"2s\"", "timing.prefetch_time"),
         ("lead_ttl = \"1s\"", "timing.lead_ttl"),
         ("lead_ttl = \"61s\"", "timing.lead_ttl"),
     ] {

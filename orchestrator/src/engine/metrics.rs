@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use mesh_core::{Input, Rejected};
-use mesh_schemas::api::NodeState;
+use mesh_core::{Command, Input, Rejected};
+use mesh_schemas::{
+    api::NodeState,
+    message::{NodeCommand, StopReason},
+};
 use metrics::{counter, gauge, histogram};
 
 /// One round was made.
@@ -43,6 +46,24 @@ pub(super) fn gauges(totals: (u64, u64), nodes: &BTreeMap<NodeState, u32>) {
 /// The core was rebuilt from the store.
 pub(super) fn reloaded() {
     counter!("mesh_core_reloads_total").increment(1);
+}
+
+/// Attempts that were asked back before they began.
+pub(super) fn recalled(commands: &[Command]) {
+    let asked_back = commands.iter().filter_map(|command| match &command.command {
+        NodeCommand::StopAttempts(stop) if stop.reason == StopReason::Preempted => {
+            Some(stop.attempts.len())
+        }
+        NodeCommand::StopAttempts(_)
+        | NodeCommand::StartTasks(_)
+        | NodeCommand::Recorded { .. }
+        | NodeCommand::Report => None,
+    });
+    let count: usize = asked_back.sum();
+    if count > 0 {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        counter!("mesh_attempts_recalled_total").increment(count);
+    }
 }
 
 /// Commands that were not sent because their queue was full; they are sent again later.

@@ -262,6 +262,7 @@ impl Service {
 
     fn send(&self, commands: Vec<Command>) {
         let count = commands.len();
+        metrics::recalled(&commands);
         if count > 0 && self.options.commands.try_send(commands).is_err() {
             metrics::commands_dropped(count);
         }

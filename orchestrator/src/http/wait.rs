@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use mesh_core::JobRecord;
+use mesh_core::{JobProgress, JobRecord};
 use mesh_schemas::{JobId, Problem, Span, attempt::JobState};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::{Api, jobs, limits::WAIT_MAX, problem::ApiResult, serve::Shutdown};
 use crate::engine::News;
@@ -58,35 +57,38 @@ pub(super) async fn for_job(
     shutdown: &Shutdown,
 ) -> ApiResult<JobRecord> {
     let _permit = api.limits.wait()?;
-    let deadline = Instant::now() + wait;
+    let deadline = tokio::time::sleep(wait);
+    tokio::pin!(deadline);
     let mut watch = api.app.engine.watch_job(job);
     let mut looks = 0_u32;
     let mut record = jobs::find(api, job).await?;
-    loop {
-        if until.is_met(record.progress.state) {
-            return Ok(record);
-        }
-        looks = looks.saturating_add(1);
-        let woken = async {
-            let news = watch.news().await;
-            if looks > QUICK_LOOKS {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            news
-        };
+    while !until.is_met(record.progress.state) {
         let news = tokio::select! {
-            news = woken => news,
-            () = tokio::time::sleep_until(deadline) => return Ok(record),
-            () = shutdown.wait() => return Ok(record),
+            news = watch.news() => Some(news),
+            () = &mut deadline => None,
+            () = shutdown.wait() => None,
         };
-        // What was asked for does not change, and may be megabytes.
-        record.progress = match news {
-            News::Progress(progress) => progress,
-            News::Nothing => continue,
-            News::Unknown | News::Ended => {
-                let progress = api.app.store.job_progress(job).await?;
-                progress.ok_or_else(|| jobs::no_such_job(job))?
+        // What was asked for does not change, and may be megabytes: only the progress is looked up.
+        match news {
+            Some(News::Progress(progress)) => record.progress = progress,
+            Some(News::Nothing) => {}
+            Some(News::Unknown | News::Ended) => {
+                looks = looks.saturating_add(1);
+                if looks > QUICK_LOOKS {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                record.progress = progress(api, job).await?;
             }
-        };
+            None => {
+                record.progress = progress(api, job).await?;
+                break;
+            }
+        }
     }
+    Ok(record)
+}
+
+async fn progress(api: &Api, job: JobId) -> ApiResult<JobProgress> {
+    let progress = api.app.store.job_progress(job).await?;
+    progress.ok_or_else(|| jobs::no_such_job(job))
 }

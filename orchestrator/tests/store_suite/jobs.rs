@@ -37,6 +37,9 @@ pub(crate) async fn a_job_comes_back_as_it_was_accepted(database: Database) {
 
     let stored = leader.store.job(record.id).await.unwrap().unwrap();
     assert_eq!(shown(&stored), shown(&record));
+    let progress = leader.store.job_progress(record.id).await.unwrap();
+    assert_eq!(progress.as_ref(), Some(&record.progress));
+    assert_eq!(leader.store.job_progress(job_id(9)).await.unwrap(), None);
     let views = leader.store.jobs(&filter(9)).await.unwrap();
     let expected = JobView {
         id: record.id,

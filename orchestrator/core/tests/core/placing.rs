@@ -6,7 +6,7 @@ use mesh_core::Config;
 use mesh_schemas::{
     AttemptKey, EndClass, JobId,
     api::NodeAction,
-    message::{AttemptEnded, NodeEvent, Usage},
+    message::{AttemptEnded, NodeEvent, StopReason, Usage},
 };
 
 use crate::harness::{Mesh, array, ended, key, node_id, spec};
@@ -192,45 +192,125 @@ fn a_job_that_repeats_known_work_is_granted_ahead_from_its_start() {
     assert_eq!(mesh.held_by(1).len(), 100, "nobody knows how long other work takes");
 }
 
-/// What was granted ahead of a task that takes long after all goes to whoever has room.
 #[test]
-fn what_waits_behind_a_long_task_is_taken_back() {
+fn separate_jobs_of_known_work_spread_over_the_nodes() {
+    let mut mesh = Mesh::new();
+    for node in 1..=3 {
+        mesh.node(node, 2);
+    }
+    let first = mesh.submit(spec());
+    end_quickly(&mut mesh, 1, first, 0);
+    for _ in 0..300 {
+        mesh.submit(spec());
+    }
+    let held: Vec<usize> = (1..=3).map(|node| mesh.held_by(node).len()).collect();
+    assert!(held.iter().all(|held| (90..=110).contains(held)), "{held:?}");
+}
+
+/// Short work that keeps coming does not push aside what waits longer.
+#[test]
+fn an_older_job_waits_only_for_what_is_already_granted_ahead() {
     let mut mesh = Mesh::new();
     mesh.node(1, 1);
+    let array = mesh.submit(array(5_000));
+    end_quickly(&mut mesh, 1, array, 0);
+    let mut wide = spec();
+    wide.command = vec!["other".into()];
+    mesh.pass(std::time::Duration::from_millis(1));
+    let older = mesh.submit(wide);
+    mesh.pass(std::time::Duration::from_millis(1));
+    mesh.cancel(array, Some((1_000..5_000).collect()));
+    for _ in 0..2_000 {
+        mesh.submit(spec());
+    }
+    for _ in 0..10_000 {
+        let held = mesh.held_by(1);
+        if held.iter().any(|attempt| attempt.job == older) {
+            return;
+        }
+        end_quickly(&mut mesh, 1, held[0].job, held[0].task);
+    }
+    panic!("the older job never got a slot");
+}
+
+/// One node of one slot whose task takes long, with others granted ahead; the first to end was quick.
+fn with_a_long_task(mesh: &mut Mesh) -> (JobId, Vec<AttemptKey>) {
+    mesh.node(1, 1);
     let job = mesh.submit(array(50));
-    end_quickly(&mut mesh, 1, job, 0);
+    end_quickly(mesh, 1, job, 0);
     let held = mesh.held_by(1);
     assert_eq!(held.len(), 49);
     mesh.beat(1, &held).unwrap();
-    mesh.started(1, held[0]);
     mesh.stops();
+    (job, held)
+}
+
+fn asked_back(mesh: &mut Mesh) -> BTreeSet<AttemptKey> {
+    let stops = mesh.stops().into_iter();
+    stops
+        .map(|(_, attempt, reason)| {
+            assert_eq!(reason, StopReason::Preempted);
+            attempt
+        })
+        .collect()
+}
+
+#[test]
+fn what_waits_behind_a_long_task_is_taken_back() {
+    let mut mesh = Mesh::new();
+    let (job, held) = with_a_long_task(&mut mesh);
+    mesh.started(1, held[0]);
     mesh.pass_beating(mesh.config.recall_after * 2, &[1]);
-    let recalled: Vec<AttemptKey> = mesh.stops().into_iter().map(|(_, key, _)| key).collect();
-    let recalled: BTreeSet<AttemptKey> = recalled.into_iter().collect();
+    let recalled = asked_back(&mut mesh);
     assert_eq!(recalled, held[1..].iter().copied().collect());
     for attempt in &recalled {
         hand_back(&mut mesh, 1, *attempt);
     }
     assert_eq!(mesh.held_by(1), [held[0]], "nothing more is granted behind it");
     assert_eq!(mesh.progress(job).counts.queued, 48);
+    assert!((1..50).all(|task| mesh.tasks[&(job, task)].tries.lost == 0), "nothing has failed");
     mesh.node(2, 4);
-    assert_eq!(mesh.held_by(2).len(), 48, "another node gets them");
+    assert_eq!(
+        mesh.held_by(2).len(),
+        4,
+        "another node gets them, and nobody expects them to be short"
+    );
     assert_eq!(mesh.held_by(2)[0].epoch.0, 2);
 }
 
+/// It may be making its directory or fetching its input: to take it back would begin that anew for ever.
 #[test]
-fn being_taken_back_before_the_start_counts_as_no_failure() {
+fn what_has_a_slot_and_has_not_begun_is_left_alone() {
     let mut mesh = Mesh::new();
-    mesh.node(1, 1);
-    let job = mesh.submit(array(3));
-    end_quickly(&mut mesh, 1, job, 0);
-    for epoch in 1..20 {
-        let held = mesh.held_by(1);
-        mesh.beat(1, &held).unwrap();
-        let last = key(job, 2, epoch);
-        assert!(held.contains(&last), "{held:?}");
-        mesh.pass_beating(mesh.config.recall_after * 2, &[1]);
-        hand_back(&mut mesh, 1, last);
-    }
-    assert_eq!(mesh.progress(job).counts.quarantined, 0);
+    with_a_long_task(&mut mesh);
+    mesh.pass_beating(mesh.config.recall_after * 5, &[1]);
+    assert!(asked_back(&mut mesh).is_empty());
+}
+
+#[test]
+fn what_is_cancelled_is_not_taken_back() {
+    let mut mesh = Mesh::new();
+    let (job, held) = with_a_long_task(&mut mesh);
+    mesh.started(1, held[0]);
+    mesh.cancel(job, Some(vec![held[1].task]));
+    mesh.stops();
+    mesh.pass_beating(mesh.config.resend_after * 2, &[1]);
+    let reasons = mesh.stops().into_iter().filter(|(_, attempt, _)| *attempt == held[1]);
+    let reasons: BTreeSet<&str> = reasons.map(|(_, _, reason)| reason.as_str()).collect();
+    assert_eq!(reasons, BTreeSet::from(["cancelled"]));
+}
+
+/// The new leader knows neither what was granted ahead nor what was asked back; what comes back is no failure.
+#[test]
+fn a_new_leader_takes_back_as_well_and_counts_no_failure() {
+    let mut mesh = Mesh::new();
+    let (job, held) = with_a_long_task(&mut mesh);
+    mesh.started(1, held[0]);
+    mesh.restart();
+    mesh.beat(1, &held).unwrap();
+    mesh.pass_beating(mesh.config.recall_after * 2, &[1]);
+    let recalled = asked_back(&mut mesh);
+    assert_eq!(recalled, held[1..].iter().copied().collect());
+    hand_back(&mut mesh, 1, held[1]);
+    assert_eq!(mesh.tasks[&(job, held[1].task)].tries.lost, 0);
 }
