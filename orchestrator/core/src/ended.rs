@@ -93,7 +93,7 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(task) = job.tasks.get_mut(&index) else { return };
         let (class, by) = (end.class, end.by);
-        let started_at = end.started_at.or(task.started_at());
+        let started_at = end.started_at.or_else(|| task.started_at());
         record_end(now, task.key(id, index), node, started_at, end, out);
         let from = task.state_word();
         let fate = if class == EndClass::Preempted && was_recalled {

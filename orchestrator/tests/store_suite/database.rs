@@ -1,11 +1,16 @@
 //! An empty database of either kind.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mesh_core::Change;
 use mesh_orchestrator::store::{self, Committed, Round, Store, StoreError};
 use mesh_tests::postgres::Postgres;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
+
+/// Long enough to see that something waits, where nobody can be asked.
+const A_WHILE: Duration = Duration::from_millis(300);
+/// Between two looks at who waits.
+const POLL: Duration = Duration::from_millis(5);
 
 /// A database that lives as long as the test.
 pub(crate) enum Database {
@@ -108,6 +113,23 @@ impl Connection {
 pub(crate) struct UnderWay(Connection);
 
 impl UnderWay {
+    /// Returns once so many others wait for a lock, as far as the database tells; SQLite does not.
+    pub(crate) async fn is_waited_for(&mut self, by: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        match &mut self.0 {
+            Connection::Sqlite(_) => tokio::time::sleep(A_WHILE).await,
+            Connection::Postgres(connection) => loop {
+                let waiting: i64 =
+                    sqlx::query_scalar(waiting).fetch_one(&mut *connection).await.unwrap();
+                if waiting >= by {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            },
+        }
+    }
+
     pub(crate) async fn commit(mut self) {
         self.0.run("COMMIT").await;
     }

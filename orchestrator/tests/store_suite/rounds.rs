@@ -78,12 +78,18 @@ pub(crate) async fn a_round_of_before_the_load_is_refused_and_writes_nothing(dat
 /// The same with a round that the database has begun when the load is through.
 pub(crate) async fn a_round_that_waits_behind_the_load_is_refused(database: Database) {
     let before = database.lead().await;
-    let held = database.hold().await;
+    let mut held = database.hold().await;
     let mut settled = std::pin::pin!(before.store.settle(before.leader));
-    assert!(tokio::time::timeout(A_WHILE, &mut settled).await.is_err());
+    tokio::select! {
+        settled = &mut settled => panic!("it did not wait: {settled:?}"),
+        () = held.is_waited_for(1) => {}
+    }
     let changes = [accepted(&job(1))];
     let mut late = std::pin::pin!(before.try_commit(&changes));
-    assert!(tokio::time::timeout(A_WHILE, &mut late).await.is_err());
+    tokio::select! {
+        late = &mut late => panic!("it did not wait: {late:?}"),
+        () = held.is_waited_for(2) => {}
+    }
     held.commit().await;
     let load = settled.await.unwrap();
     let refused = late.await.unwrap_err();
