@@ -200,8 +200,7 @@ impl Plan {
         let data = String::from_utf8_lossy(&leaf_data(entry)).into_owned();
         let hash = Sha256(leaf_hash(data.as_bytes()).0);
         self.leaves.push(Leaf { index, id, hash, data });
-        let changes = project(&CoreLeaf { index, id, entry }, text);
-        self.ledger.apply(&changes);
+        let changes = self.ledger.take_in([project(&CoreLeaf { index, id, entry }, text)]);
         self.changes.extend(changes.iter().cloned());
         (index, changes)
     }

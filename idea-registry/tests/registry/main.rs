@@ -12,6 +12,7 @@ mod kit;
 
 mod appending;
 mod asking;
+mod bounding;
 mod filling;
 mod rebuilding;
 mod restarting;
