@@ -152,7 +152,7 @@ async fn load_near(store: &Store, near: &RwLock<NearIndex>) -> Result<(), Proble
         Problem::new(ErrorCode::Integrity, "the table near holds another format")
             .hint("run `mesh-ideas rebuild --from leaves`")
     };
-    let mut from = 0;
+    let mut from = store.near_begins(NearIndex::TEXTS_MAX).await?;
     loop {
         let rows = store.near(from).await?;
         let Some(last) = rows.last() else { break };
