@@ -16,4 +16,5 @@ mod bounding;
 mod filling;
 mod rebuilding;
 mod restarting;
+mod reverting;
 mod tampering;
