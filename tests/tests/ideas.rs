@@ -280,12 +280,16 @@ async fn no_idea_is_lost_while_parts_are_away() {
 
 async fn the_stream_keeps_what_the_registry_cannot_take(mesh: &Mesh, ann: &Person<'_>) {
     let minder = mesh.frozen_minder();
+    assert!(ann.kept("spool").is_empty() && ann.kept("refused").is_empty());
+    assert_eq!(ann.reads::<Vec<IdeaView>>(&["list"]).await.len(), 4, "and the sealed one");
     mesh.kill("ideas");
     let waits = ann.does(&["add", "An idea while the registry was away"]).await;
     assert!(waits.starts_with("entry_"), "{waits}");
     drop(minder);
     // Nobody sends it again: it comes from the stream.
     wait_for(SOON, "the registry has read the stream", async || {
+    // The stream would keep it in the clear for ever: it waits in the spool alone.
+    ann.does(&["add", "A secret while the registry was away", "--sealed", "ann"]).await;
         let stats = mesh.http().get("/api/v1/ledger").await.ok()?;
         (stats.1["ideas"].as_u64()? == 2).then_some(())
     })
