@@ -32,7 +32,7 @@ impl Answers {
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<LedgerAnswer, Problem> {
         let limit = limit(query.limit, FOUND)?;
         let ids = if query.similar {
-            self.similar(&query.text, limit)
+            self.similar(&query.text, limit)?
         } else {
             let words: Vec<String> = query_words(&query.text).into_iter().collect();
             if words.is_empty() {
@@ -53,16 +53,19 @@ impl Answers {
     }
 
     /// What is like a text, likest first.
-    fn similar(&self, text: &str, limit: u32) -> Vec<IdeaId> {
+    fn similar(&self, text: &str, limit: u32) -> Result<Vec<IdeaId>, Problem> {
         let wanted = near::near(text);
         let index = self.shared.near.read().unwrap_or_else(PoisonError::into_inner);
+        if wanted.signature.is_empty() {
+            return Err(Problem::invalid("text", "text has no letter or digit to compare by"));
+        }
         let candidates = index.candidates(&wanted).into_iter();
         let mut found: Vec<(Reverse<u16>, IdeaId)> = candidates
             .map(|(idea, other)| (Reverse(near::likeness(&wanted.signature, &other)), idea))
             .collect();
         found.sort_unstable();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        found.into_iter().map(|(_, idea)| idea).collect()
+        Ok(found.into_iter().map(|(_, idea)| idea).collect())
     }
 }
 
