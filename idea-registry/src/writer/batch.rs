@@ -16,7 +16,7 @@ use mesh_schemas::{
     idea::{Appended, Relation, Say, Sha256},
 };
 
-use tracing::warn;
+use tracing::error;
 
 use super::{
     handle::{Request, What},
@@ -158,7 +158,7 @@ impl Context {
             && let Err(error) = self.store.db.forget_deleted().await
         {
             // The rows are gone; their traces go with the next one.
-            warn!("What was erased may still be in the database's files: {}", chain(&error));
+            error!("What was erased may still be in the database's files: {}", chain(&error));
         }
         Ok(plan)
     }
