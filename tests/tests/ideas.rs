@@ -141,15 +141,15 @@ async fn bad_input_appends_nothing(mesh: &Mesh, ann: &Person<'_>) {
         let (got, answer) = Http::answer(request).await.unwrap();
         assert!(got == status || got == StatusCode::UNPROCESSABLE_ENTITY, "{body}: {got} {answer}");
     }
+    for query in ["ledger/entries?count=0", "ledger/entries?count=257", "ideas?tag=%00"] {
+        let request = mesh.http().request(Method::GET, &format!("/api/v1/{query}"));
+        let (status, answer) = Http::answer(request).await.unwrap();
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {answer}");
+    }
     let request = mesh.http().request(Method::DELETE, &format!("/api/v1/ideas/{idea}"));
     let (status, _) = Http::answer(request).await.unwrap();
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(ann.entries().await, before, "nothing was appended");
-}
-
-async fn lists_are_imported_once(ann: &Person<'_>) {
-    let list = ann.home().join("backlog.md");
-    fs::write(&list, "# Backlog\n\n- Show the price of each job\n  - Show it per project\n- Sort nodes by warmth\n").unwrap();
     // What the orphan derives from may yet come: only its author takes it back.
     let waits = ann.kept("spool");
     assert_eq!(waits.len(), 1);
@@ -158,6 +158,11 @@ async fn lists_are_imported_once(ann: &Person<'_>) {
     assert_eq!(ann.kept("spool"), waits);
     fs::remove_file(&waits[0]).unwrap();
     ann.does(&["sync"]).await;
+}
+
+async fn lists_are_imported_once(ann: &Person<'_>) {
+    let list = ann.home().join("backlog.md");
+    fs::write(&list, "# Backlog\n\n- Show the price of each job\n  - Show it per project\n- Sort nodes by warmth\n").unwrap();
     let list = list.to_str().unwrap();
     let first: Value = ann.reads(&["import", list, "--tag", "backlog"]).await;
     assert_eq!(first["filed"], 3, "{first}");
@@ -275,21 +280,21 @@ async fn no_idea_is_lost_while_parts_are_away() {
     {
         assert_eq!(titles.iter().filter(|t| t.ends_with(title)).count(), 1, "{title}: {titles:?}");
     }
+    assert!(ann.kept("spool").is_empty() && ann.kept("refused").is_empty());
+    assert_eq!(ann.reads::<Vec<IdeaView>>(&["list"]).await.len(), 4, "and the sealed one");
     ann.does(&["verify"]).await;
 }
 
 async fn the_stream_keeps_what_the_registry_cannot_take(mesh: &Mesh, ann: &Person<'_>) {
     let minder = mesh.frozen_minder();
-    assert!(ann.kept("spool").is_empty() && ann.kept("refused").is_empty());
-    assert_eq!(ann.reads::<Vec<IdeaView>>(&["list"]).await.len(), 4, "and the sealed one");
     mesh.kill("ideas");
+    // The stream would keep it in the clear for ever: it waits in the spool alone.
+    ann.does(&["add", "A secret while the registry was away", "--sealed", "ann"]).await;
     let waits = ann.does(&["add", "An idea while the registry was away"]).await;
     assert!(waits.starts_with("entry_"), "{waits}");
     drop(minder);
     // Nobody sends it again: it comes from the stream.
     wait_for(SOON, "the registry has read the stream", async || {
-    // The stream would keep it in the clear for ever: it waits in the spool alone.
-    ann.does(&["add", "A secret while the registry was away", "--sealed", "ann"]).await;
         let stats = mesh.http().get("/api/v1/ledger").await.ok()?;
         (stats.1["ideas"].as_u64()? == 2).then_some(())
     })
