@@ -8,7 +8,7 @@ mod spool;
 
 pub(crate) use key::Author;
 pub(crate) use log::{Log, log_key, trusted};
-pub(crate) use sender::{Body, Sender, Sent, path_part};
+pub(crate) use sender::{Body, Flushed, Sender, Sent, path_part};
 
 use std::path::PathBuf;
 

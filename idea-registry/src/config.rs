@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, overridden by `MESH_IDEAS__SECTION__KEY`.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -127,10 +128,7 @@ impl Config {
                 return Err(wrong("objects.bucket", "objects.bucket is empty"));
             }
         }
-        for witness in &self.witnesses {
-            check_url("witnesses.url", &witness.url, &["http", "https"])?;
-            witness.verifier()?;
-        }
+        self.check_witnesses()?;
         self.weights.validate().map_err(|problem| wrong("weights", &problem.detail))?;
         self.check_names()?;
         loopback("metrics_listen", self.metrics_listen)
@@ -151,6 +149,20 @@ impl Config {
         let password =
             password.map(|file| first_line("database_password_file", file)).transpose()?;
         Ok(Login { password, role: self.database_role.clone() })
+    }
+
+    /// What a witness has cosigned is kept, and waited for, by the name of its key.
+    fn check_witnesses(&self) -> Result<(), Problem> {
+        let mut names = BTreeSet::new();
+        for witness in &self.witnesses {
+            check_url("witnesses.url", &witness.url, &["http", "https"])?;
+            let key = witness.verifier()?;
+            if !names.insert(key.name().to_owned()) {
+                let detail = format!("witnesses.key: two witnesses are named {}", key.name());
+                return Err(wrong("witnesses.key", &detail));
+            }
+        }
+        Ok(())
     }
 
     fn check_names(&self) -> Result<(), Problem> {
@@ -242,6 +254,22 @@ mod tests {
         let config = parse(&format!("data = \"/d\"\n{NATS}")).unwrap();
         assert_eq!(config.database(), "sqlite:///d/ideas.db");
         assert!(config.objects.is_none() && config.witnesses.is_empty());
+    }
+
+    #[test]
+    fn two_witnesses_of_one_name_are_refused() {
+        let key = |seed| {
+            let key = mesh_tlog::SignerKey::new("w.example", KeyKind::Witness, &[seed; 32]);
+            key.unwrap().verifier().to_string()
+        };
+        let witness = |key: String| format!("[[witnesses]]\nurl = \"http://h\"\nkey = \"{key}\"\n");
+        let of = |witnesses: String| parse(&format!("data = \"d\"\n{NATS}{witnesses}"));
+        assert_eq!(of(witness(key(1))).unwrap().witnesses.len(), 1);
+        for second in [1, 2] {
+            let problem = of(witness(key(1)) + &witness(key(second))).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some("witnesses.key"), "{problem}");
+            assert!(problem.detail.contains("two witnesses are named w.example"), "{problem}");
+        }
     }
 
     #[test]

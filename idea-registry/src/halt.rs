@@ -25,7 +25,8 @@ impl Halt {
     /// Halts; the first reason stays.
     pub(crate) fn halt(&self, code: ErrorCode, detail: impl Into<String>) {
         let problem = Problem::new(code, detail).hint(
-            "`mesh-ideas verify` says what is there; `mesh-ideas restart-origin` goes on with a new origin",
+            "`mesh-ideas verify` says what is there; put back a newer backup, or `mesh-ideas rebuild --from tiles` brings \
+             back the entries that the files hold; else `mesh-ideas restart-origin` goes on with a new origin",
         );
         tracing::error!("The log is halted: {}", problem.detail);
         // Somebody else was first.

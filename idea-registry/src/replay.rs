@@ -9,7 +9,7 @@ use mesh_ideas_core::{
 };
 use mesh_schemas::{
     ErrorCode, Problem,
-    idea::{Entry, Say, Sha256},
+    idea::{Entry, EntryId, Say, Sha256},
 };
 
 use crate::{
@@ -74,8 +74,8 @@ impl Beside {
     }
 
     /// What each of the leaves changes, in their order.
-    pub(crate) fn changes(&self, leaves: &[Parsed]) -> Vec<Change> {
-        leaves.iter().flat_map(|parsed| parsed.changes(self.text(parsed))).collect()
+    pub(crate) fn changes(&self, leaves: &[Parsed]) -> Vec<Vec<Change>> {
+        leaves.iter().map(|parsed| parsed.changes(self.text(parsed))).collect()
     }
 }
 
@@ -150,9 +150,8 @@ pub(crate) async fn take_in(
     leaves: &[Parsed],
 ) -> Result<(), Problem> {
     let beside = Beside::load(store, leaves).await?;
-    let changes = beside.changes(leaves);
     let mut ledger = tx.load(log, size, wanted(leaves)).await?;
-    ledger.apply(&changes);
+    let changes = ledger.take_in(beside.changes(leaves));
     tx.save(&ledger, &changes, &beside.texts).await?;
     Ok(())
 }
@@ -176,8 +175,11 @@ fn wanted(leaves: &[Parsed]) -> Wanted {
             | Say::Status { idea, .. } => {
                 wanted.ideas.insert(*idea);
             }
-            Say::Idea { .. }
-            | Say::Comment { .. }
+            // A parent may be one that was seen again.
+            Say::Idea { parents, .. } => {
+                wanted.entries.extend(parents.iter().map(|parent| EntryId::from(*parent)));
+            }
+            Say::Comment { .. }
             | Say::Link { .. }
             | Say::Rank { .. }
             | Say::Job { .. }

@@ -1,27 +1,29 @@
 //! Going on where a log cannot: a new origin whose first entry names the old log's last head.
 //!
 //! Every entry of the old log that is still there is appended to the new one, byte for byte, so that it keeps
-//! its id; what was lost comes back from the spools of who said it. The old tiles and rows stay as they are.
+//! its id. An entry that was acknowledged is in no spool any more: what neither the rows nor the files have is lost, and
+//! so nothing is begun while the files have more than the rows. The old tiles and rows stay as they are.
 
 mod known;
 
 use mesh_fabric::time;
 use mesh_ideas_core::{Unsigned, entry::leaf_data, entry_id, sign};
 use mesh_schemas::{
-    Problem,
+    ErrorCode, Problem,
     idea::{Say, Sha256},
 };
-use mesh_tlog::{TreeHead, leaf_hash};
+use mesh_tlog::{Audit, TreeHead, leaf_hash};
 use serde::Serialize;
 
 pub use known::{Others, Silent};
 
 use crate::{
     identity::Identity,
-    rebuild::current,
+    rebuild::{current, signed, trusted},
     registry::{self, Place},
     replay::{self, Parsed},
     store::{Leaf, LogRow, Store, Tx},
+    tiles::TileDir,
 };
 
 /// What the new log begins with.
@@ -42,11 +44,13 @@ pub struct Restarted {
 /// Begins a version of the origin that nobody has seen anything of, with a new key.
 ///
 /// # Errors
-/// `E_LOCKED` while a registry runs, `E_NOT_FOUND` without a log, `E_IO`, `E_STORE_DOWN`; `E_LEDGER_DOWN` and
+/// `E_LOCKED` while a registry runs, `E_NOT_FOUND` without a log, `E_WRONG_STATE` when the files hold more of it than the
+/// database, `E_IO`, `E_STORE_DOWN`; `E_LEDGER_DOWN` and
 /// `E_OBJECTS_DOWN` when somebody does not answer who must.
 pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted, Problem> {
     let (store, lock) = registry::open(place).await?;
     let kept = current(&store).await?;
+    check_tiles(&store, place, &kept).await?;
     let (old, head) = known::last_head(&store, place, others, &kept).await?;
     let version = known::unseen_version(place, others, &kept).await?;
     let identity = Identity::following(&place.data, &kept, version)?;
@@ -60,6 +64,22 @@ pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted,
     store.close().await;
     let LogRow { origin, key, .. } = identity.row();
     Ok(Restarted { origin, key, old_origin: old.origin, old_size: head.size, entries })
+}
+
+/// Files that hold more of the log than the database does are better than a new log without it.
+async fn check_tiles(store: &Store, place: &Place, kept: &LogRow) -> Result<(), Problem> {
+    let tiles = TileDir::of_log(&place.data, kept.version);
+    // That there is no checkpoint, or one that cannot be used, is told by whoever looks for the last head.
+    let Ok(checkpoint) = signed(&tiles, &trusted(kept)?) else { return Ok(()) };
+    let (head, rows) = (checkpoint.head(), store.size(kept.version).await?);
+    let whole = || Audit::begin(&tiles, head).is_ok_and(|mut audit| audit.all(|read| read.is_ok()));
+    if head.size <= rows || !whole() {
+        return Ok(());
+    }
+    let detail =
+        format!("the files hold {} entries of the log, and the database {rows} of them", head.size);
+    Err(Problem::new(ErrorCode::WrongState, detail)
+        .hint("`mesh-ideas rebuild --from tiles` brings the rows back, and the log goes on"))
 }
 
 /// The new log's first entry, and behind it the entries of the old one.

@@ -75,15 +75,25 @@ impl Log {
     }
 
     async fn fetch(&self, files: &Files, tile: &Tile) -> Result<(), Problem> {
-        let file = files.path(tile);
-        if file.exists() {
+        if files.path(tile).exists() || files.path(&tile.full()).exists() {
             return Ok(());
         }
-        let bytes = self.client.bytes(&format!("/ledger/log/{tile}")).await?;
+        let (tile, bytes) = match self.bytes(tile).await {
+            // The log has grown meanwhile, and its partial tile is gone: the full one has the same in front.
+            Err(problem) if problem.code == ErrorCode::NotFound && !tile.is_full() => {
+                (tile.full(), self.bytes(&tile.full()).await?)
+            }
+            bytes => (*tile, bytes?),
+        };
+        let file = files.path(&tile);
         if let Some(dir) = file.parent() {
             private_dir(dir.to_owned())?;
         }
         write(&file, &bytes)
+    }
+
+    async fn bytes(&self, tile: &Tile) -> Result<Vec<u8>, Problem> {
+        self.client.bytes(&format!("/ledger/log/{tile}")).await.map(Into::into)
     }
 
     /// Forgets the fetched files, so that they are fetched anew.

@@ -1,5 +1,7 @@
 //! Sends entries so that none is lost: into the spool first, out of it once the log has them.
 
+use std::path::Path;
+
 use mesh_ideas_core::{body_hash, entry_id};
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -12,6 +14,9 @@ use crate::{
     client::{Client, is_passing},
     context, output,
 };
+
+/// Most submissions that one command takes along beside its own.
+const TAKEN_ALONG_MAX: usize = 100;
 
 /// Signs and sends.
 pub(crate) struct Sender {
@@ -26,6 +31,17 @@ pub(crate) enum Sent {
     Appended(Appended),
     /// It waits: in the spool, and perhaps on the stream of the registry.
     Waits(EntryId),
+}
+
+/// What became of what waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    /// In the log.
+    pub(crate) sent: usize,
+    /// Still in the spool.
+    pub(crate) waiting: usize,
+    /// Put aside: the log will never take them.
+    pub(crate) refused: usize,
 }
 
 /// A text to be referred to by an entry.
@@ -58,30 +74,53 @@ impl Sender {
         let (text, salt) = body.map_or((None, None), |body| (Some(body.text), body.salt));
         let submission = Submission { entry: self.author.sign(say), body: text, salt };
         mesh_ideas_core::check(&submission, mesh_fabric::time::now(), &[])?;
-        self.flush(false).await?;
         let entry = entry_id(&submission.entry);
+        let before = self.spool.waiting(Some(TAKEN_ALONG_MAX))?;
         self.spool.keep(entry, &submission)?;
+        self.send_all(&before).await?;
         self.send(entry, &submission).await
     }
 
-    /// Sends what waits; how many went, and how many wait on.
-    pub(crate) async fn flush(&self, all: bool) -> Result<(usize, usize), Problem> {
-        let waiting = self.spool.waiting(all)?;
-        let mut sent = 0;
-        for (entry, submission) in &waiting {
+    /// Sends all that waits.
+    pub(crate) async fn flush(&self) -> Result<Flushed, Problem> {
+        self.send_all(&self.spool.waiting(None)?).await
+    }
+
+    /// Where entries lie that were refused for good.
+    pub(crate) fn refused(&self) -> &Path {
+        self.spool.refused()
+    }
+
+    async fn send_all(&self, waiting: &[(EntryId, Submission)]) -> Result<Flushed, Problem> {
+        let mut flushed = Flushed::default();
+        for (place, (entry, submission)) in waiting.iter().enumerate() {
             match self.send(*entry, submission).await {
-                Ok(Sent::Appended(_)) => sent += 1,
-                Ok(Sent::Waits(_)) => return Ok((sent, waiting.len() - sent)),
-                // Refused for ever, and no longer in the spool: it is told, and the others go on.
+                Ok(Sent::Appended(_)) => flushed.sent += 1,
+                // What it names may yet come, and the others go on.
+                Err(problem) if problem.code == ErrorCode::NotFound => {
+                    flushed.waiting += 1;
+                    tell(*entry, "waits", &problem);
+                }
+                Err(problem) if is_final(&problem) => {
+                    flushed.refused += 1;
+                    tell(*entry, "was refused", &problem);
+                }
+                // The others would fare no better.
+                Ok(Sent::Waits(_)) => {
+                    flushed.waiting += waiting.len() - place;
+                    break;
+                }
                 Err(problem) => {
-                    output::note(format!("{entry} was refused:"));
-                    output::print_problem(&problem);
+                    tell(*entry, "waits", &problem);
+                    flushed.waiting += waiting.len() - place;
+                    break;
                 }
             }
         }
-        Ok((sent, 0))
+        Ok(flushed)
     }
 
+    /// Only what is known to be in the log leaves the spool; what will never be in it is put aside.
     async fn send(&self, entry: EntryId, submission: &Submission) -> Result<Sent, Problem> {
         match self.client.post::<_, Appended>("/ideas", submission).await {
             Ok(appended) if appended.index.is_some() => {
@@ -93,13 +132,15 @@ impl Sender {
                 output::note(format!("{problem}; it waits in the spool"));
                 Ok(Sent::Waits(entry))
             }
-            // The token, not the entry, is what is refused.
-            Err(problem) if problem.code.exit_code() == ErrorCode::Unauthenticated.exit_code() => {
-                output::note(format!("{entry} waits in the spool"));
+            Err(problem) if is_final(&problem) => {
+                let file = self.spool.put_aside(entry)?;
+                output::note(format!("{entry} is kept in {}", file.display()));
                 Err(problem)
             }
+            // The token, the log or what the entry names is at fault, not the entry.
             Err(problem) => {
-                self.spool.forget(entry)?;
+                let file = self.spool.file(entry);
+                output::note(format!("{entry} waits in the spool, in {}", file.display()));
                 Err(problem)
             }
         }
@@ -119,6 +160,62 @@ impl Sender {
     }
 }
 
+/// No later try of the same entry can end otherwise.
+fn is_final(problem: &Problem) -> bool {
+    match problem.code {
+        // This machine's clock is ahead, or the registry's is behind.
+        ErrorCode::Invalid => problem.field.as_deref() != Some("time"),
+        ErrorCode::Syntax
+        | ErrorCode::UnknownField
+        | ErrorCode::TooLarge
+        | ErrorCode::TooDeep
+        | ErrorCode::WrongState
+        | ErrorCode::Signature
+        | ErrorCode::NotHolder
+        | ErrorCode::Cycle => true,
+        ErrorCode::Usage
+        | ErrorCode::EnvForbidden
+        | ErrorCode::PathEscape
+        | ErrorCode::MediaType
+        | ErrorCode::Method
+        | ErrorCode::Cursor
+        | ErrorCode::NotFound
+        | ErrorCode::UnknownDependency
+        | ErrorCode::Unauthenticated
+        | ErrorCode::Forbidden
+        | ErrorCode::JoinToken
+        | ErrorCode::NodeRevoked
+        | ErrorCode::IdempotencyMismatch
+        | ErrorCode::Fenced
+        | ErrorCode::ChunkConflict
+        | ErrorCode::Locked
+        | ErrorCode::Busy
+        | ErrorCode::StoreDown
+        | ErrorCode::BusDown
+        | ErrorCode::ObjectsDown
+        | ErrorCode::Unreachable
+        | ErrorCode::Timeout
+        | ErrorCode::NotLeader
+        | ErrorCode::Standby
+        | ErrorCode::Integrity
+        | ErrorCode::NoIdea
+        | ErrorCode::LedgerDown
+        | ErrorCode::LedgerRollback
+        | ErrorCode::LedgerFork
+        | ErrorCode::InsecureBind
+        | ErrorCode::Config
+        | ErrorCode::MissingTool
+        | ErrorCode::File
+        | ErrorCode::Io
+        | ErrorCode::Internal => false,
+    }
+}
+
+fn tell(entry: EntryId, what: &str, problem: &Problem) {
+    output::note(format!("{entry} {what}:"));
+    output::print_problem(problem);
+}
+
 /// Ids have letters, digits and underscores; anything else is none.
 pub(crate) fn path_part(id: &str) -> Result<&str, Problem> {
     if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -127,4 +224,28 @@ pub(crate) fn path_part(id: &str) -> Result<&str, Problem> {
     let shown = mesh_schemas::text::shown(id);
     Err(Problem::invalid("idea", format!("{shown} is not an idea's id"))
         .hint("an id is idea_ and 64 digits, or its first digits; `mesh ideas list` shows them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_with_the_entry_itself_is_final() {
+        let codes = ErrorCode::ALL.iter().filter(|code| is_final(&Problem::new(**code, "")));
+        let codes: Vec<&str> = codes.map(|code| code.as_str()).collect();
+        let expected = [
+            "E_INVALID",
+            "E_SYNTAX",
+            "E_UNKNOWN_FIELD",
+            "E_TOO_LARGE",
+            "E_TOO_DEEP",
+            "E_WRONG_STATE",
+            "E_SIGNATURE",
+            "E_NOT_HOLDER",
+            "E_CYCLE",
+        ];
+        assert_eq!(codes, expected);
+        assert!(!is_final(&Problem::invalid("time", "it is in the future")));
+    }
 }

@@ -19,6 +19,8 @@ pub struct Auditor {
     bodies: BTreeMap<u64, BodyRef>,
     hidden: BTreeSet<u64>,
     erased: BTreeSet<String>,
+    /// Those that were filed and not appended: another idea has the text of each.
+    seen: BTreeSet<IdeaId>,
 }
 
 impl Auditor {
@@ -71,8 +73,10 @@ impl Auditor {
     }
 
     fn check_references(&self, entry: &Entry) -> Result<(), Problem> {
+        let may_repeat = matches!(entry.say, Say::Idea { .. });
         for idea in named(&entry.say) {
-            if !self.holders.contains_key(&idea) {
+            let seen = may_repeat && self.seen.contains(&idea);
+            if !seen && !self.holders.contains_key(&idea) {
                 return Err(wrong(format!("{idea} is named and does not stand before it")));
             }
         }
@@ -112,6 +116,9 @@ impl Auditor {
         if let Say::Tombstone { entry: hidden, .. } = &entry.say {
             let hidden = self.entries.get(hidden);
             self.hidden.insert(*hidden.ok_or_else(|| wrong("it hides an unknown entry".into()))?);
+        }
+        if let Say::SeenAgain { entry, .. } = &entry.say {
+            self.seen.insert((*entry).into());
         }
         if let Say::Erased { subject } = &entry.say {
             self.erased.insert(subject.clone());

@@ -18,6 +18,7 @@ pub(crate) mod words;
 
 pub use body::check_body;
 use body::check_ref;
+pub use words::check_tag;
 use words::{check_count, check_line, check_note, check_tags, check_word};
 
 /// A submission that breaks no rule by itself. Whether it may be appended, the ledger decides.

@@ -1,7 +1,8 @@
 //! What the log says about ideas, and what may follow it.
 //!
 //! Three steps, each a function of values: [`decide`] says whether a submission may be appended;
-//! [`project`] turns one leaf into [`Change`]s, from the leaf alone; [`Ledger::apply`] takes changes in.
+//! [`project`] turns one leaf into [`Change`]s, from the leaf alone; [`Ledger::apply`] takes changes in, with
+//! [`Ledger::named`] before it, as an entry may name an idea by an entry that was seen again.
 //! Live appends and rebuilding from the log differ in nothing but where the leaves come from.
 //!
 //! A [`Ledger`] holds as much as was loaded. A shell that keeps its rows in SQL loads what [`Wanted`]
@@ -24,5 +25,5 @@ pub use change::{Change, TextFacts};
 pub use decide::{Decision, decide};
 pub use project::{Leaf, LeafText, project};
 pub use propose::proposal;
-pub use rows::{ContentRow, EdgeKey, EdgeRow, EntryRow, IdeaRow, JobRow, Ledger, RankRow};
+pub use rows::{ContentRow, EdgeKey, EdgeRow, EntryRow, IdeaRow, JobRow, Ledger, RankRow, SeenRow};
 pub use wanted::Wanted;

@@ -58,6 +58,11 @@ impl Signature {
         (bytes[0] == FORMAT).then_some(Self(bytes))
     }
 
+    /// The text has neither letters nor digits: it is like nothing, not even its like.
+    pub fn is_empty(&self) -> bool {
+        self.features() == 0
+    }
+
     /// How many features the text has; at most 65,535.
     fn features(&self) -> usize {
         usize::from(u16::from_le_bytes([self.0[6], self.0[7]]))
@@ -159,6 +164,9 @@ pub fn likest<K: Ord + Copy>(
     signature: &Signature,
     candidates: impl IntoIterator<Item = (K, Signature)>,
 ) -> Vec<(K, u16)> {
+    if signature.is_empty() {
+        return Vec::new();
+    }
     let of = |(key, other)| (key, likeness(signature, &other));
     let mut found: Vec<_> = candidates.into_iter().map(of).filter(|c| c.1 >= THRESHOLD).collect();
     found.sort_by_key(|(key, likeness)| (std::cmp::Reverse(*likeness), *key));

@@ -106,7 +106,7 @@ fn run_batch(log: &mut Log, steps: &[Step]) -> usize {
             let id = entry_id(entry);
             let text = log.texts.get(&id).map(|(text, sealed)| log::leaf_text(text, *sealed));
             let leaf = Leaf { index: u64::try_from(index).unwrap(), id, entry };
-            loaded.apply(&project(&leaf, text));
+            loaded.take_in([project(&leaf, text)]);
         }
     }
     // What the batch has changed was loaded, and is saved as it is.

@@ -270,3 +270,33 @@ fn what_is_alike_is_found_among_what_is_loaded() {
     log.say(2, link(new, old, Relation::Duplicates)).unwrap();
     assert!(log.ledger.alike(new, &near).is_empty(), "what is linked is not proposed");
 }
+
+#[test]
+fn a_parent_that_was_seen_again_is_the_idea_that_has_its_text() {
+    let mut log = Log::default();
+    let first = log.file(1, "one text");
+    let again = idea(2, "One  text");
+    let id: IdeaId = entry_id(&again.entry).into();
+    let child = with_text(2, idea_say("a child", &[id, first]), "a child");
+    assert_eq!(refused(log.submit(&child)), (ErrorCode::NotFound, "say.parents[0]".into()));
+    log.submit(&again).unwrap();
+    log.submit(&child).unwrap();
+    let child: IdeaId = entry_id(&child.entry).into();
+    let edges: Vec<_> = log.ledger.edges.keys().map(|key| (key.from, key.to)).collect();
+    assert_eq!(edges, [(child, first)]);
+    assert_eq!(log.rebuilt(), log.ledger);
+    let mut auditor = mesh_ideas_core::audit::Auditor::new();
+    for (index, entry) in (0..).zip(&log.leaves) {
+        auditor.entry(index, &mesh_ideas_core::entry::leaf_data(entry)).unwrap();
+    }
+}
+
+#[test]
+fn a_text_without_a_letter_or_digit_has_nothing_to_be_like() {
+    let mut log = Log::default();
+    log.file(1, "!!!");
+    assert!(log.ledger.near.is_empty());
+    assert!(near("?").signature.is_empty() && !near("a").signature.is_empty());
+    let nothing = near("\u{2026}").signature;
+    assert_eq!(mesh_ideas_core::near::likest(&nothing, [(1, nothing)]), vec![]);
+}

@@ -125,7 +125,8 @@ pub enum Refused {
     /// The checkpoint is not signed by the log.
     #[error(transparent)]
     Signature(SignatureError),
-    /// The witness has cosigned another size last. The caller makes a proof from that one.
+    /// The witness has cosigned another size last, or another root of this size. The caller makes a proof from that
+    /// size; if it began there, it looks what was cosigned.
     #[error("the checkpoint cosigned last has {size} leaves")]
     Conflict {
         /// The size cosigned last.
@@ -207,6 +208,10 @@ impl Witness {
         }
         let forked = last.size > 0 && head.size == last.size && head.root != last.root;
         if old_size != last.size {
+            return Err(Refused::Conflict { size: last.size, forked });
+        }
+        // The protocol has a status of its own for this, whatever the proof.
+        if head.size == last.size && head.root != last.root {
             return Err(Refused::Conflict { size: last.size, forked });
         }
         proof::verify_consistency(last, head, &proof)

@@ -1,6 +1,6 @@
 //! One idea, whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::parse_leaf;
 use mesh_schemas::{
@@ -26,10 +26,14 @@ impl Answers {
         let mut view = store.ideas(vec![idea]).await?.pop().ok_or_else(|| not_there(wanted))?;
         let stored = store.entries_about(self.shared.identity.version, idea).await?;
         let mut entries = stored.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
-        cut(&mut entries, &stored);
+        // Of all of them, whatever the answer has no room for.
         let owners = owners(&entries);
-        self.add_texts(&mut entries, &stored).await?;
-        let text = latest_text(idea, &entries);
+        let text = match latest_body(idea, &entries, &stored) {
+            Some(hash) => self.open(BTreeSet::from([hash])).await?.remove(&hash),
+            None => None,
+        };
+        cut(&mut entries, &stored);
+        self.add_texts(&mut entries, &stored, text.as_ref().map_or(0, String::len)).await?;
         if let Some(text) = text.as_deref().filter(|_| view.title.is_empty()) {
             view.title = mesh_ideas_core::text::title(text);
         }
@@ -61,12 +65,13 @@ impl Answers {
         &self,
         entries: &mut [EntryView],
         stored: &[StoredEntry],
+        taken: usize,
     ) -> Result<(), Problem> {
         let hidden: BTreeMap<u64, bool> = stored.iter().map(|e| (e.index, e.hidden)).collect();
         let shown = |view: &EntryView| hidden.get(&view.index) == Some(&false);
         let hashes = entries.iter().filter(|view| shown(view)).filter_map(hash_of).collect();
         let texts = self.open(hashes).await?;
-        let mut room = TEXT_BYTES_MAX;
+        let mut room = TEXT_BYTES_MAX.saturating_sub(taken);
         for view in entries.iter_mut().rev() {
             let text = hash_of(view).filter(|_| shown(view)).and_then(|hash| texts.get(&hash));
             if let Some((text, rest)) =
@@ -106,13 +111,14 @@ fn hash_of(view: &EntryView) -> Option<Sha256> {
     view.entry.say.body().map(|body| body.hash)
 }
 
-/// The text of the newest entry that is the idea or revises it.
-fn latest_text(idea: IdeaId, entries: &[EntryView]) -> Option<String> {
-    let is_text = |view: &&EntryView| {
+/// The text of the newest entry that is the idea or revises it, unless it is hidden.
+fn latest_body(idea: IdeaId, entries: &[EntryView], stored: &[StoredEntry]) -> Option<Sha256> {
+    let is_text = |view: &EntryView| {
         matches!(view.entry.say, Say::Revision { .. })
             || matches!(view.entry.say, Say::Idea { .. } if IdeaId::from(view.id) == idea)
     };
-    entries.iter().rev().find(is_text)?.text.clone()
+    let (view, stored) = entries.iter().zip(stored).rev().find(|(view, _)| is_text(view))?;
+    if stored.hidden { None } else { hash_of(view) }
 }
 
 /// Who held it, from its author on.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::PoisonError};
 
-use mesh_ideas_core::{near, text::query_words};
+use mesh_ideas_core::{check::check_tag, near, text::query_words};
 use mesh_schemas::{
     ErrorCode, Problem,
     idea::{IdeaId, IdeaQuery, IdeaView, LedgerAnswer, SearchQuery},
@@ -19,6 +19,7 @@ const FOUND: u32 = 20;
 impl Answers {
     pub(super) async fn list(&self, query: &IdeaQuery) -> Result<LedgerAnswer, Problem> {
         let limit = limit(query.limit, PAGE)?;
+        query.tag.as_deref().map_or(Ok(()), |tag| check_tag("tag", tag))?;
         let before = query.cursor.as_deref().map(cursor).transpose()?;
         let listing = Listing { query, before, limit: limit + 1 };
         let mut items = self.shared.store.list_ideas(&listing).await?;
@@ -32,7 +33,7 @@ impl Answers {
     pub(super) async fn search(&self, query: &SearchQuery) -> Result<LedgerAnswer, Problem> {
         let limit = limit(query.limit, FOUND)?;
         let ids = if query.similar {
-            self.similar(&query.text, limit)
+            self.similar(&query.text, limit)?
         } else {
             let words: Vec<String> = query_words(&query.text).into_iter().collect();
             if words.is_empty() {
@@ -53,8 +54,11 @@ impl Answers {
     }
 
     /// What is like a text, likest first.
-    fn similar(&self, text: &str, limit: u32) -> Vec<IdeaId> {
+    fn similar(&self, text: &str, limit: u32) -> Result<Vec<IdeaId>, Problem> {
         let wanted = near::near(text);
+        if wanted.signature.is_empty() {
+            return Err(Problem::invalid("text", "text has no letter or digit to compare by"));
+        }
         let index = self.shared.near.read().unwrap_or_else(PoisonError::into_inner);
         let candidates = index.candidates(&wanted).into_iter();
         let mut found: Vec<(Reverse<u16>, IdeaId)> = candidates
@@ -62,7 +66,7 @@ impl Answers {
             .collect();
         found.sort_unstable();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        found.into_iter().map(|(_, idea)| idea).collect()
+        Ok(found.into_iter().map(|(_, idea)| idea).collect())
     }
 }
 

@@ -95,30 +95,7 @@ impl Answers {
     }
 }
 
-/// The word that a question's subject ends with.
-pub const fn kind(ask: &LedgerAsk) -> &'static str {
-    match ask {
-        LedgerAsk::Append(_) => "append",
-        LedgerAsk::Show { .. } => "show",
-        LedgerAsk::List(_) => "list",
-        LedgerAsk::Search(_) => "search",
-        LedgerAsk::Rank(_) => "rank",
-        LedgerAsk::Graph { .. } => "graph",
-        LedgerAsk::Jobs { .. } => "jobs",
-        LedgerAsk::Ideas { .. } => "ideas",
-        LedgerAsk::Exists { .. } => "exists",
-        LedgerAsk::JobState { .. } => "job_state",
-        LedgerAsk::Checkpoint {} => "checkpoint",
-        LedgerAsk::Prove { .. } => "prove",
-        LedgerAsk::Tile { .. } => "tile",
-        LedgerAsk::Entries { .. } => "entries",
-        LedgerAsk::Body { .. } => "body",
-        LedgerAsk::Erase { .. } => "erase",
-        LedgerAsk::Stats {} => "stats",
-    }
-}
-
-/// Every word of [`kind`].
+/// Every [`LedgerAsk::name`].
 pub const KINDS: [&str; 17] = [
     "append",
     "show",

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
-use crate::ask::{Answers, KINDS, kind};
+use crate::ask::{Answers, KINDS};
 
 /// Questions that are answered at a time; more wait in the client.
 const ANSWERS_MAX: usize = 512;
@@ -115,10 +115,10 @@ fn read(expected: &'static str, payload: &[u8]) -> Result<LedgerAsk, Problem> {
     let ask: LedgerAsk = serde_json::from_slice(payload).map_err(|error| {
         Problem::new(ErrorCode::Syntax, format!("the question cannot be understood: {error}"))
     })?;
-    if kind(&ask) == expected {
+    if ask.name() == expected {
         return Ok(ask);
     }
-    let given = kind(&ask);
+    let given = ask.name();
     Err(Problem::invalid("ask", format!("ask is {given} on the subject of {expected}")))
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    head::Head,
+    head::{Head, Judgement, Seen},
     start::{self, CHUNK, integrate},
 };
 use crate::{
@@ -138,7 +138,11 @@ impl Service {
     async fn keep_row(&self, tree: TreeHead) -> Result<(), Problem> {
         let Options { store, lock, identity, halt, .. } = &self.options;
         let row = CheckpointRow { size: tree.size, root: Sha256(tree.root.0) };
-        let Err(failed) = keep(store, lock, identity.version, row).await else { return Ok(()) };
+        let continues = |last| self.check_continued(last, tree);
+        let failed = match keep(store, lock, identity.version, row, continues).await {
+            Ok(kept) => return kept,
+            Err(failed) => failed,
+        };
         // It may have taken effect all the same, now or before a restart.
         match store.last_checkpoint(identity.version).await? {
             Some(last) if last == row => Ok(()),
@@ -151,6 +155,31 @@ impl Service {
                 Err(Problem::new(ErrorCode::LedgerFork, detail))
             }
             Some(_) | None => Err(failed.into()),
+        }
+    }
+
+    /// Halts when the last row is not what `tree` continues, as of a database that was put back. A row of a try that
+    /// seemed to fail is between the two.
+    fn check_continued(&self, last: TreeHead, tree: TreeHead) -> Result<(), Problem> {
+        let Options { head, halt, .. } = &self.options;
+        let ours = self.edge.head();
+        if last == ours {
+            return Ok(());
+        }
+        if last.size < ours.size {
+            let detail = format!(
+                "the last checkpoint of the database has {} entries, and one of {} was signed",
+                last.size, ours.size
+            );
+            halt.halt(ErrorCode::LedgerRollback, detail);
+            return halt.check();
+        }
+        match head.judge(&Seen { head: last, place: "in the database" }, tree) {
+            Judgement::Ours => Ok(()),
+            Judgement::Halted => halt.check(),
+            Judgement::Unread => {
+                Err(Problem::new(ErrorCode::Io, "the checkpoint in the database has no tiles here"))
+            }
         }
     }
 
@@ -185,14 +214,25 @@ impl Service {
     }
 }
 
+/// Keeps a row behind the last one, if it continues that, while nobody else can write.
 async fn keep(
     store: &Store,
     lock: &WriterLock,
     log: u32,
     row: CheckpointRow,
-) -> Result<(), StoreError> {
+    continues: impl FnOnce(TreeHead) -> Result<(), Problem>,
+) -> Result<Result<(), Problem>, StoreError> {
     let doing = "keeping a checkpoint";
     let mut tx = store.begin(lock, doing).await?;
+    let last = store.last_checkpoint(log).await?;
+    if last == Some(row) {
+        // By a try that seemed to fail.
+        return Ok(Ok(()));
+    }
+    if let Err(problem) = continues(last.map_or(TreeHead::EMPTY, start::tree_head)) {
+        return Ok(Err(problem));
+    }
     tx.insert_checkpoint(log, row, time::now()).await?;
-    tx.commit(doing).await
+    tx.commit(doing).await?;
+    Ok(Ok(()))
 }

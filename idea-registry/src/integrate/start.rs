@@ -136,6 +136,6 @@ pub(crate) async fn rebuild_tiles(
 }
 
 /// A row as a head.
-const fn tree_head(row: CheckpointRow) -> TreeHead {
+pub(super) const fn tree_head(row: CheckpointRow) -> TreeHead {
     TreeHead { size: row.size, root: Hash(row.root.0) }
 }

@@ -118,7 +118,13 @@ async fn largest(
     heads.extend(cosigned.iter().map(|seen| TreeHead { size: seen.size, root: Hash(seen.root.0) }));
     match signed(&TileDir::of_log(&place.data, log.version), &key) {
         Ok(checkpoint) => heads.push(checkpoint.head()),
-        Err(problem) => warn!("Going on without the checkpoint on disk: {problem}"),
+        Err(problem) if problem.code == ErrorCode::NotFound => {}
+        // It may be of a larger head than anybody else knows.
+        Err(problem) => {
+            return Err(
+                problem.hint("put the file back, or remove it to go on without what it says")
+            );
+        }
     }
     for (place, note) in others.checkpoints(&log.origin, log.version).await? {
         match key.open(&note).as_ref().map(SignedCheckpoint::head) {

@@ -49,9 +49,19 @@ const LOAD: Dialects = among!(
     "r.value->>0",
     ""
 );
+const LOAD_SUBJECTS: Dialects =
+    among!("SELECT b.hash, b.subject FROM body b WHERE b.hash", "r.value->>0", "");
 const LOAD_KEYS: Dialects =
     among!("SELECT k.subject, k.key FROM subject_key k WHERE k.subject", "r.value->>0", "");
 
+#[derive(FromRow)]
+struct Subject {
+    hash: String,
+    subject: Option<String>,
+}
+
+/// For whom the texts with these hashes are sealed; nobody when they are not.
+pub(crate) type Subjects = BTreeMap<Sha256, Option<String>>;
 /// Keys by subject.
 pub(crate) type Keys = BTreeMap<String, SubjectKey>;
 
@@ -89,6 +99,21 @@ impl Tx {
             return Ok(());
         }
         self.later(Query::over("keeping texts", INSERT, bodies)?).await
+    }
+
+    /// For whom the texts with these hashes are sealed, as far as they are there.
+    pub(crate) async fn body_subjects(
+        &mut self,
+        hashes: BTreeSet<Sha256>,
+    ) -> Result<Subjects, StoreError> {
+        if hashes.is_empty() {
+            return Ok(Subjects::new());
+        }
+        let rows: Vec<[Sha256; 1]> = hashes.into_iter().map(|hash| [hash]).collect();
+        let query = Query::over("looking for texts", LOAD_SUBJECTS, &rows)?;
+        let found: Vec<Subject> = self.fetch(query).await?;
+        let pair = |row: Subject| Ok((parse("body.hash", &row.hash)?, row.subject));
+        found.into_iter().map(pair).collect()
     }
 
     /// As [`Store::subject_keys`].

@@ -22,6 +22,11 @@ const READERS_MAX: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a journal is tried to be emptied; each try waits for [`BUSY_TIMEOUT`] besides.
+const TRUNCATIONS_MAX: u32 = 3;
+/// Between two of these.
+const TRUNCATE_AGAIN: Duration = Duration::from_millis(100);
+const FORGETTING: &str = "forgetting what was erased";
 /// Where the tables lie in PostgreSQL.
 pub(super) const SCHEMA: &str = "mesh_ideas";
 /// Settings of each PostgreSQL session. A commit must be on disk whatever the server's default is, and a plan
@@ -160,15 +165,13 @@ impl Database {
     /// table, which is large, is never rewritten. The keys' is small, a row for each subject.
     pub(crate) fn forget_deleted(&self) -> Pending<'_, ()> {
         Box::pin(async move {
-            let done = match self {
-                Self::Sqlite { writer, .. } => {
-                    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await.map(drop)
-                }
+            match self {
+                Self::Sqlite { writer, .. } => truncate_journal(writer).await,
                 Self::Postgres { pool, .. } => {
-                    sqlx::query("VACUUM FULL subject_key").execute(pool).await.map(drop)
+                    let done = sqlx::query("VACUUM FULL subject_key").execute(pool).await;
+                    done.map(drop).map_err(failed(FORGETTING))
                 }
-            };
-            done.map_err(failed("forgetting what was erased"))
+            }
         })
     }
 
@@ -182,6 +185,22 @@ impl Database {
             Self::Postgres { pool, .. } => pool.close().await,
         }
     }
+}
+
+/// Moves SQLite's journal into its file, and empties it. A reader that is in the way is no error to SQLite: it says so
+/// in a row.
+async fn truncate_journal(writer: &SqlitePool) -> Result<(), StoreError> {
+    for _ in 0..TRUNCATIONS_MAX {
+        let text = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let row: (i64, i64, i64) =
+            sqlx::query_as(text).fetch_one(writer).await.map_err(failed(FORGETTING))?;
+        if row.0 == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(TRUNCATE_AGAIN).await;
+    }
+    let busy = std::io::Error::new(std::io::ErrorKind::ResourceBusy, "somebody reads its journal");
+    Err(failed(FORGETTING)(sqlx::Error::Io(busy)))
 }
 
 /// Makes the file if it is not there, readable by its owner alone: it holds the keys of sealed texts. SQLite
@@ -200,4 +219,31 @@ fn migration_failed(error: MigrateError) -> StoreError {
         return StoreError::Unreadable { what: format!("tables of version {version}") };
     }
     failed("bringing its tables up to date")(sqlx::Error::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_in_the_way_of_forgetting_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new().max_connections(2);
+        let pool = pool.connect_with(options.busy_timeout(Duration::from_millis(5))).await.unwrap();
+        pool.execute("CREATE TABLE t (x TEXT)").await.unwrap();
+        let mut reader = pool.begin().await.unwrap();
+        reader.execute("SELECT * FROM t").await.unwrap();
+        pool.execute("INSERT INTO t VALUES ('secret')").await.unwrap();
+        let failed = truncate_journal(&pool).await.unwrap_err();
+        assert!(mesh_fabric::error::chain(&failed).contains("somebody reads"), "{failed:?}");
+        reader.rollback().await.unwrap();
+        truncate_journal(&pool).await.unwrap();
+        assert_eq!(std::fs::metadata(dir.path().join("x.db-wal")).unwrap().len(), 0);
+        pool.close().await;
+    }
 }

@@ -25,7 +25,7 @@ pub use db::Login;
 pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 
-pub(crate) use body::Keys;
+pub(crate) use body::{Keys, Subjects};
 pub(crate) use db::Database;
 pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;

@@ -44,13 +44,13 @@ impl Projections {
                 self.chains.entry(idea).or_default().push((leaf.index, entry.clone()));
             }
         }
-        self.ledger.apply(&beside.changes(leaves));
+        self.ledger.take_in(beside.changes(leaves));
     }
 
     fn is_known(&self, idea: IdeaId, leaves: &[Parsed], before: u64) -> bool {
-        let same =
-            |parsed: &Parsed| parsed.leaf.index < before && IdeaId::from(parsed.leaf.id) == idea;
-        self.ledger.ideas.contains_key(&idea) || leaves.iter().any(same)
+        let is_it = |parsed: &Parsed| IdeaId::from(parsed.leaf.id) == idea || repeats(parsed, idea);
+        let before = |parsed: &Parsed| parsed.leaf.index < before && is_it(parsed);
+        self.ledger.ideas.contains_key(&self.ledger.stands_for(idea)) || leaves.iter().any(before)
     }
 
     /// Compares with the rows; how many there are.
@@ -102,4 +102,9 @@ impl Projections {
             }
         }
     }
+}
+
+/// The idea was filed and not appended: another has its text.
+fn repeats(parsed: &Parsed, idea: IdeaId) -> bool {
+    matches!(parsed.entry.say, Say::SeenAgain { entry, .. } if IdeaId::from(entry) == idea)
 }

@@ -122,11 +122,13 @@ impl Service {
             let request = self.request(latest, from)?;
             match self.options.witness.add_checkpoint(&request).await? {
                 Answer::Cosigned(lines) => return self.keep(latest, lines).await,
-                Answer::From(size) if size <= ours.size => from = size,
+                Answer::From(size) if size <= ours.size && size != from => from = size,
                 Answer::From(size) => {
                     self.look(ours).await?;
-                    let what =
-                        format!("it says to have cosigned {size} entries; there are {}", ours.size);
+                    let what = format!(
+                        "it cosigned {size} entries and does not go on from there to our {}",
+                        ours.size
+                    );
                     return Err(self.options.witness.problem(&what));
                 }
                 Answer::Refused(what) => {

@@ -13,10 +13,10 @@ use mesh_ideas_core::{
 };
 use mesh_schemas::{
     Problem,
-    idea::{Appended, Relation, Say},
+    idea::{Appended, Relation, Say, Sha256},
 };
 
-use tracing::warn;
+use tracing::error;
 
 use super::{
     handle::{Request, What},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     identity::Identity,
     near_index::NearIndex,
-    store::{Cursor, Store, StoreError, Tx, WriterLock},
+    store::{Cursor, Store, StoreError, Subjects, Tx, WriterLock},
 };
 
 /// The cursor that says how far the stream was read, and which stream it was.
@@ -86,7 +86,8 @@ impl Context {
         let keys = AllKeys::with_new(keys, &subjects(requests));
         let wanted = self.wanted(requests, &keys);
         let ledger = tx.load(self.identity.version, size, wanted).await?;
-        let mut plan = self.plan(requests, ledger, keys);
+        let bodies = tx.body_subjects(bodies(requests)).await?;
+        let mut plan = self.plan(requests, ledger, keys, bodies);
         plan.position = requests.iter().rev().find_map(position);
         let stand_ins = plan.stand_ins();
         if !stand_ins.is_empty() {
@@ -125,9 +126,9 @@ impl Context {
         }
     }
 
-    fn plan(&self, requests: &[Request], ledger: Ledger, keys: AllKeys) -> Plan {
+    fn plan(&self, requests: &[Request], ledger: Ledger, keys: AllKeys, bodies: Subjects) -> Plan {
         let near = self.near.read().unwrap_or_else(PoisonError::into_inner);
-        let mut plan = Plan::new(Arc::clone(&self.identity), ledger, keys);
+        let mut plan = Plan::new(Arc::clone(&self.identity), ledger, keys, bodies);
         for checked in requests.iter().filter_map(checked) {
             plan.add(checked, &near);
         }
@@ -157,7 +158,7 @@ impl Context {
             && let Err(error) = self.store.db.forget_deleted().await
         {
             // The rows are gone; their traces go with the next one.
-            warn!("What was erased may still be in the database's files: {}", chain(&error));
+            error!("What was erased may still be in the database's files: {}", chain(&error));
         }
         Ok(plan)
     }
@@ -176,6 +177,12 @@ fn position(request: &Request) -> Option<Cursor> {
         What::Append(_) => None,
         What::Position(at, stream) => Some(Cursor { value: *at, detail: stream.clone() }),
     }
+}
+
+/// The hashes of the texts that come along.
+fn bodies(requests: &[Request]) -> BTreeSet<Sha256> {
+    let batch = requests.iter().filter_map(checked);
+    batch.filter_map(|checked| Some(checked.entry().say.body()?.hash)).collect()
 }
 
 /// The subjects whose keys are needed.

@@ -24,7 +24,7 @@ use crate::{
     identity::Identity,
     near_index::NearIndex,
     seal::SubjectKey,
-    store::{Body, Cursor, Keys, Leaf, rows::Texts},
+    store::{Body, Cursor, Keys, Leaf, Subjects, rows::Texts},
 };
 
 /// What a request is answered.
@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) bodies: Vec<Body>,
     pub(super) changes: Vec<Change>,
     pub(super) texts: Texts,
+    /// For whom the texts are sealed that are kept, here or by the batch.
+    kept: Subjects,
     /// Subjects of which something is kept.
     sealed: BTreeSet<String>,
     /// Where in the stream the batch ends.
@@ -77,7 +79,12 @@ impl AllKeys {
 }
 
 impl Plan {
-    pub(super) fn new(identity: Arc<Identity>, ledger: Ledger, keys: AllKeys) -> Self {
+    pub(super) fn new(
+        identity: Arc<Identity>,
+        ledger: Ledger,
+        keys: AllKeys,
+        kept: Subjects,
+    ) -> Self {
         Self {
             identity,
             keys,
@@ -87,6 +94,7 @@ impl Plan {
             bodies: Vec::new(),
             changes: Vec::new(),
             texts: Texts::new(),
+            kept,
             sealed: BTreeSet::new(),
             position: None,
         }
@@ -162,6 +170,7 @@ impl Plan {
         let text = checked.text();
         let leaf_text = text.zip(content).map(|(text, content)| LeafText { text, content });
         let (index, changes) = self.push(checked.id(), checked.entry(), leaf_text);
+        self.kept.extend(body.iter().map(|body| (body.hash, body.subject.clone())));
         self.bodies.extend(body);
         self.texts.extend(text.map(|text| (checked.id(), text.to_owned())));
         self.sealed.extend(checked.entry().say.body().and_then(|body| body.sealed.clone()));
@@ -200,8 +209,7 @@ impl Plan {
         let data = String::from_utf8_lossy(&leaf_data(entry)).into_owned();
         let hash = Sha256(leaf_hash(data.as_bytes()).0);
         self.leaves.push(Leaf { index, id, hash, data });
-        let changes = project(&CoreLeaf { index, id, entry }, text);
-        self.ledger.apply(&changes);
+        let changes = self.ledger.take_in([project(&CoreLeaf { index, id, entry }, text)]);
         self.changes.extend(changes.iter().cloned());
         (index, changes)
     }
@@ -211,6 +219,7 @@ impl Plan {
             return Ok(None);
         };
         let hash = wanted.hash;
+        self.check_free(hash, wanted.sealed.as_ref())?;
         let Some((subject, salt)) = wanted.sealed.as_ref().zip(checked.salt()) else {
             let text = Some(text.to_owned());
             return Ok(Some(Body { hash, text, sealed: None, subject: None }));
@@ -220,6 +229,18 @@ impl Plan {
             .ok_or_else(|| Problem::new(ErrorCode::Internal, "the text could not be sealed"))?;
         let subject = Some(subject.clone());
         Ok(Some(Body { hash, text: None, sealed: Some(sealed), subject }))
+    }
+
+    /// A text is found by its hash: one that is sealed and one that is open, or two subjects', must not share it. A
+    /// salt that is the beginning of an open text would make it so.
+    fn check_free(&self, hash: Sha256, subject: Option<&String>) -> Result<(), Problem> {
+        match self.kept.get(&hash) {
+            Some(kept) if kept.as_ref() != subject => {
+                Err(Problem::invalid("body", "another text with this hash is sealed for others")
+                    .hint("seal it anew, with another salt"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Links a new text to what it is like, in the registry's name.

@@ -119,15 +119,25 @@ impl Service {
     /// After a failed commit nobody knows whether it took effect, but the database does.
     async fn reload(&mut self) {
         match self.settled_size().await {
-            Ok(size) => {
-                self.size.send_replace(size);
-            }
+            Ok(size) => self.settle(size),
             // The next batch fails as well, harmlessly: its indices are taken or do not follow.
             Err(failed) => warn!("Could not read the log's size: {failed}"),
         }
         if let Err(problem) = load_near(&self.context.store, &self.near).await {
             warn!("Could not read what near duplicates are found by: {}", problem.detail);
         }
+    }
+
+    /// What was durable is there, and perhaps more; less is a database that was put back under this process.
+    fn settle(&self, size: u64) {
+        let durable = *self.size.borrow();
+        if size >= durable {
+            self.size.send_replace(size);
+            return;
+        }
+        let detail =
+            format!("the database has {size} entries, and had {durable} that were durable");
+        self.halt.halt(ErrorCode::LedgerRollback, detail);
     }
 
     /// A commit of unknown outcome may still be on its way: an empty one waits behind it.
@@ -152,7 +162,7 @@ async fn load_near(store: &Store, near: &RwLock<NearIndex>) -> Result<(), Proble
         Problem::new(ErrorCode::Integrity, "the table near holds another format")
             .hint("run `mesh-ideas rebuild --from leaves`")
     };
-    let mut from = 0;
+    let mut from = store.near_begins(NearIndex::TEXTS_MAX).await?;
     loop {
         let rows = store.near(from).await?;
         let Some(last) = rows.last() else { break };

@@ -102,7 +102,7 @@ impl World {
 
 pub(crate) async fn ask_over(client: &Client, ask: &LedgerAsk) -> Option<LedgerAnswer> {
     let payload = serde_json::to_vec(ask).unwrap();
-    let request = client.request(ledger_ask(mesh_ideas::ask::kind(ask)), payload.into());
+    let request = client.request(ledger_ask(ask.name()), payload.into());
     let answer = tokio::time::timeout(Duration::from_secs(3), request).await.ok()?.ok()?;
     Some(serde_json::from_slice(&answer.payload).unwrap())
 }

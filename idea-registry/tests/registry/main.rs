@@ -12,7 +12,9 @@ mod kit;
 
 mod appending;
 mod asking;
+mod bounding;
 mod filling;
 mod rebuilding;
 mod restarting;
+mod reverting;
 mod tampering;

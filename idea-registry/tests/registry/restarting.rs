@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mesh_ideas::{
+    rebuild::from_tiles,
     registry::Registry,
     restart::{Others, restart_origin},
 };
@@ -43,7 +44,7 @@ async fn what_was_appended_is_there_after_a_restart_and_verifies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_from_yesterday_halts_the_log_and_a_new_origin_goes_on() {
+async fn a_database_from_yesterday_halts_the_log_and_its_files_or_a_new_origin_go_on() {
     let home = Home::sqlite();
     let registry = home.start().await;
     let early = append(&registry, &idea(1, &some_text())).await;
@@ -69,6 +70,21 @@ async fn a_database_from_yesterday_halts_the_log_and_a_new_origin_goes_on() {
     let note = fs::read_to_string(home.place.data.join("v1/checkpoint")).unwrap();
     assert_eq!(note.lines().nth(1), Some("2"), "nothing was signed behind it");
 
+    // The files have what the database lost: it is not left behind.
+    let refused = restart_origin(&home.place, &Others::none()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::WrongState, "{refused}");
+    assert!(refused.hint.unwrap().contains("rebuild --from tiles"));
+    let kept = home.dir.path().join("kept.db");
+    fs::copy(&database, &kept).unwrap();
+    assert_eq!(from_tiles(&home.place).await.unwrap().leaves_added, 1);
+    let registry = home.start().await;
+    assert_eq!(append(&registry, &lost).await.index, Some(1), "the log goes on");
+    until_signed(&registry).await;
+    registry.stop().await;
+
+    // Files that are damaged bring nothing back.
+    fs::copy(&kept, &database).unwrap();
+    fs::remove_dir_all(home.place.data.join("v1/tile")).unwrap();
     let restarted = restart_origin(&home.place, &Others::none()).await.unwrap();
     assert!(restarted.origin.ends_with("/ideas/v2"), "{restarted:?}");
     assert_eq!((restarted.old_size, restarted.entries), (2, 2));

@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64;
+use mesh_schemas::Problem;
 use mesh_schemas::idea::{
     Appended, EntryId, LedgerAnswer, LedgerAsk, LedgerCheckpoint, LedgerProof, LedgerStats,
     LogEntry, Sha256,
@@ -120,7 +121,11 @@ async fn entries(
     State(api): State<Api>,
     InQuery(EntriesQuery { from, count }): InQuery<EntriesQuery>,
 ) -> ApiResult<Json<Vec<LogEntry>>> {
-    let count = count.unwrap_or(ENTRIES_MAX).clamp(1, ENTRIES_MAX);
+    let count = count.unwrap_or(ENTRIES_MAX);
+    if !(1..=ENTRIES_MAX).contains(&count) {
+        let detail = format!("count is {count}; allowed are 1 to {ENTRIES_MAX}");
+        return Err(Problem::invalid("count", detail).into());
+    }
     let LedgerAnswer::Entries { items } =
         api.app.ledger.ask(&LedgerAsk::Entries { from, count }).await?
     else {

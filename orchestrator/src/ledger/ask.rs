@@ -38,7 +38,7 @@ impl Ledger {
     }
 
     /// Appends, or, while the registry is away, lets the submission wait on the stream IDEA: then the answer
-    /// has no index.
+    /// has no index. A sealed text waits with who files it: the stream keeps it in the clear, and forgets nothing.
     ///
     /// # Errors
     /// The registry's refusal; `E_BUS_DOWN`, `E_LEDGER_DOWN` when it can not even wait.
@@ -47,7 +47,9 @@ impl Ledger {
         match self.ask(&ask).await {
             Ok(LedgerAnswer::Appended(appended)) => Ok(appended),
             Ok(_) => Err(strange()),
-            Err(problem) if problem.code == ErrorCode::LedgerDown => self.keep(&ask).await,
+            Err(problem) if problem.code == ErrorCode::LedgerDown && may_wait(&ask) => {
+                self.keep(&ask).await
+            }
             Err(problem) => Err(problem),
         }
     }
@@ -74,6 +76,12 @@ impl Ledger {
         let idea = matches!(submission.entry.say, Say::Idea { .. }).then(|| IdeaId::from(entry));
         Ok(Appended { entry, index: None, idea, created: true, similar: Vec::new() })
     }
+}
+
+fn may_wait(ask: &LedgerAsk) -> bool {
+    let LedgerAsk::Append(submission) = ask else { return false };
+    submission.entry.say.body().is_none_or(|body| body.sealed.is_none())
+        && submission.salt.is_none()
 }
 
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
@@ -103,4 +111,29 @@ fn waits_nowhere(error: &dyn std::error::Error) -> Problem {
 /// Another answer than the question's.
 pub(crate) fn strange() -> Problem {
     Problem::new(ErrorCode::Internal, "the registry gave the answer of another question")
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_schemas::idea::{AuthorId, BodyRef, Entry, Sha256, Signature};
+
+    use super::*;
+
+    fn ask(sealed: Option<&str>, salt: Option<Sha256>) -> LedgerAsk {
+        let body = BodyRef { hash: Sha256([0; 32]), bytes: 1, sealed: sealed.map(Into::into) };
+        let say = Say::Idea { body, parents: vec![], tags: vec![], source: None };
+        let (author, time) = (AuthorId([0; 32]), mesh_schemas::Timestamp::from_millis(0));
+        let entry = Entry { v: 1, author, name: None, time, say, sig: Signature([0; 64]) };
+        LedgerAsk::Append(Box::new(Submission { entry, body: Some("x".into()), salt }))
+    }
+
+    #[test]
+    fn a_sealed_text_never_waits_in_the_clear() {
+        assert!(may_wait(&ask(None, None)));
+        assert!(!may_wait(&ask(Some("someone"), Some(Sha256([1; 32])))));
+        assert!(
+            !may_wait(&ask(Some("someone"), None)) && !may_wait(&ask(None, Some(Sha256([1; 32]))))
+        );
+        assert!(!may_wait(&LedgerAsk::Stats {}));
+    }
 }

@@ -23,6 +23,12 @@ impl<'a> Person<'a> {
         &self.home
     }
 
+    /// The entries that wait in the spool, or were put aside.
+    pub(crate) fn kept(&self, place: &str) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.home.join("state").join(place)).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.mesh.command(args);
         command.env("MESH_STATE_DIR", self.home.join("state"));

@@ -15,7 +15,7 @@ use crate::{
     Outcome,
     args::{Format, Global},
     context,
-    ideas::{Body, Sender, Sent},
+    ideas::{Body, Flushed, Sender, Sent},
     output, progress,
 };
 
@@ -208,13 +208,18 @@ fn exported_as(idea: IdeaDetail) -> Exported {
 }
 
 pub(super) async fn sync(global: &Global, _: &SyncArgs) -> Outcome {
-    let (sent, waiting) = Sender::new(global)?.flush(true).await?;
+    let sender = Sender::new(global)?;
+    let Flushed { sent, waiting, refused } = sender.flush().await?;
     if global.output == Format::Json {
-        output::json(&serde_json::json!({ "sent": sent, "waiting": waiting }));
+        let counts = serde_json::json!({ "sent": sent, "waiting": waiting, "refused": refused });
+        output::json(&counts);
     } else {
-        output::note(format!("{sent} sent, {waiting} wait"));
+        output::note(format!("{sent} sent, {waiting} wait, {refused} refused"));
     }
-    Ok(if waiting == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if refused > 0 {
+        output::note(format!("what was refused is kept in {}", sender.refused().display()));
+    }
+    Ok(if waiting + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub(super) fn key(global: &Global, _: &KeyArgs) -> Outcome {

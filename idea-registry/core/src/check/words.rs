@@ -61,7 +61,10 @@ pub(crate) fn check_count(field: &str, count: usize) -> Result<(), Problem> {
 }
 
 /// A tag: at most 63 bytes in any script, without white space and commas.
-fn check_tag(field: &str, text: &str) -> Result<(), Problem> {
+///
+/// # Errors
+/// `E_INVALID` or `E_TOO_LARGE`, naming `field`.
+pub fn check_tag(field: &str, text: &str) -> Result<(), Problem> {
     check_bytes(field, text, WORD_BYTES_MAX)?;
     check_chars(field, text, |c| is_unsafe_char(c) || c.is_whitespace() || c == ',')
 }

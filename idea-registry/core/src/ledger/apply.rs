@@ -2,13 +2,40 @@
 
 use super::{
     change::{Change, TextFacts},
-    rows::{ContentRow, IdeaRow, JobRow, Ledger},
+    rows::{ContentRow, IdeaRow, JobRow, Ledger, SeenRow},
 };
 use mesh_schemas::idea::{EntryId, IdeaId};
 
 use super::Holder;
 
 impl Ledger {
+    /// Takes the leaves' changes in, one leaf after the other; what they came to.
+    pub fn take_in(&mut self, leaves: impl IntoIterator<Item = Vec<Change>>) -> Vec<Change> {
+        let mut all = Vec::new();
+        for changes in leaves {
+            let changes = self.named(changes);
+            self.apply(&changes);
+            all.extend(changes);
+        }
+        all
+    }
+
+    /// The changes of one leaf, with each parent whose text was seen again as the idea that has it.
+    #[must_use]
+    pub fn named(&self, mut changes: Vec<Change>) -> Vec<Change> {
+        for change in &mut changes {
+            if let Change::Edge { key, .. } = change {
+                key.to = self.stands_for(key.to);
+            }
+        }
+        changes
+    }
+
+    /// The idea itself, or the one that has its text.
+    pub fn stands_for(&self, idea: IdeaId) -> IdeaId {
+        self.seen.get(&EntryId::from(idea)).map_or(idea, |row| row.idea)
+    }
+
     /// Takes the changes of one leaf in. Rows that were not loaded are left alone.
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
@@ -42,7 +69,7 @@ impl Ledger {
                 self.ranks.insert((idea, author), row);
             }
             Change::SeenAgain { idea, entry, index } => {
-                if self.seen.insert(entry, index).is_none() {
+                if self.seen.insert(entry, SeenRow { index, idea }).is_none() {
                     self.change_idea(idea, |row| row.seen_again += 1);
                 }
             }

@@ -82,7 +82,7 @@ impl Ledger {
     /// The index of an entry, or of the `seen_again` that stands for it.
     pub fn index_of(&self, entry: EntryId) -> Option<u64> {
         let own = self.entries.get(&entry).map(|row| row.index);
-        own.or_else(|| self.seen.get(&entry).copied())
+        own.or_else(|| self.seen.get(&entry).map(|row| row.index))
     }
 
     fn idea(&self, field: &str, idea: IdeaId) -> Result<&IdeaRow, Problem> {
@@ -99,7 +99,8 @@ impl Ledger {
         content: Option<Sha256>,
     ) -> Result<Decision, Problem> {
         for (place, parent) in parents.iter().enumerate() {
-            self.idea(&format!("say.parents[{place}]"), *parent)?;
+            // One whose text was there already is that idea: its author could not know when naming it.
+            self.idea(&format!("say.parents[{place}]"), self.stands_for(*parent))?;
         }
         let Some(row) = content.and_then(|content| self.contents.get(&content)) else {
             return Ok(Decision::Append);

@@ -41,9 +41,10 @@ impl Ledger {
                 || format!("{id} is hidden by what is no tombstone"),
             )?;
         }
-        for (entry, index) in &self.seen {
+        for (entry, row) in &self.seen {
             ensure(!self.entries.contains_key(entry), || format!("{entry} is seen and appended"))?;
-            ensure(*index < self.size, || format!("{entry} is seen at {index}"))?;
+            ensure(row.index < self.size, || format!("{entry} is seen at {}", row.index))?;
+            self.check_known(&row.idea)?;
         }
         Ok(())
     }

@@ -153,7 +153,7 @@ fn text_change(leaf: &Leaf<'_>, idea: IdeaId, text: Option<LeafText<'_>>) -> Cha
     let facts = |LeafText { text, content }: LeafText<'_>| {
         // Of a sealed text nothing is kept in the clear.
         let (near, title) = match sealed {
-            None => (Some(near(text)), text::title(text)),
+            None => (Some(near(text)).filter(|near| !near.signature.is_empty()), text::title(text)),
             Some(_) => (None, String::new()),
         };
         Box::new(TextFacts { title, content, near })

@@ -18,8 +18,8 @@ pub struct Ledger {
     pub size: u64,
     /// Entries by id.
     pub entries: BTreeMap<EntryId, EntryRow>,
-    /// Entries that were filed and not appended, with the index of the `seen_again` that stands for each.
-    pub seen: BTreeMap<EntryId, u64>,
+    /// Entries that were filed and not appended, with the `seen_again` that stands for each.
+    pub seen: BTreeMap<EntryId, SeenRow>,
     /// Ideas by id.
     pub ideas: BTreeMap<IdeaId, IdeaRow>,
     /// Texts of ideas by the hash of their content.
@@ -53,6 +53,15 @@ pub struct EntryRow {
     pub sealed: Option<String>,
     /// The tombstone that hides its text.
     pub hidden: Option<EntryId>,
+}
+
+/// What stands for an entry that was filed and not appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenRow {
+    /// The index of the `seen_again`.
+    pub index: u64,
+    /// The idea that has the text.
+    pub idea: IdeaId,
 }
 
 /// Whose a content is.

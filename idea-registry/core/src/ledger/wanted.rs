@@ -10,7 +10,7 @@ use crate::check::Checked;
 /// Keys of rows. Whatever exists of them must be in the [`super::Ledger`], and the size of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// Entries, also among those that were filed and not appended (`seen`).
+    /// Entries, also among those that were filed and not appended (`seen`), and then the idea that has the text.
     pub entries: BTreeSet<EntryId>,
     /// Ideas. Of an entry among `entries` that a tombstone hides, also the ideas that it is about.
     pub ideas: BTreeSet<IdeaId>,
@@ -18,7 +18,7 @@ pub struct Wanted {
     pub contents: BTreeSet<Sha256>,
     /// Edges.
     pub edges: BTreeSet<EdgeKey>,
-    /// All confirmed edges of the relation that can be reached from the idea.
+    /// All confirmed edges of the relation that can be reached from the idea, or from the one that has its text.
     pub reach: BTreeSet<(Relation, IdeaId)>,
     /// All jobs of these ideas.
     pub jobs: BTreeSet<IdeaId>,
@@ -46,6 +46,7 @@ impl Wanted {
         match &checked.entry().say {
             Say::Idea { parents, .. } => {
                 self.ideas.extend(parents);
+                self.entries.extend(parents.iter().map(|parent| EntryId::from(*parent)));
                 self.reach.extend(parents.iter().map(|parent| (Relation::Derives, *parent)));
             }
             Say::Link { from, to, relation, .. } => {

@@ -57,7 +57,8 @@ impl Log {
         let index = self.ledger.size;
         let leaf = Leaf { index, id: checked.id(), entry: checked.entry() };
         let sealed = checked.salt().is_some();
-        self.ledger.apply(&project(&leaf, checked.text().map(|text| leaf_text(text, sealed))));
+        let changes = project(&leaf, checked.text().map(|text| leaf_text(text, sealed)));
+        self.ledger.take_in([changes]);
         self.ledger.check_invariants().unwrap();
         self.leaves.push(checked.entry().clone());
         if let Say::Erased { .. } = checked.entry().say {
@@ -86,7 +87,8 @@ impl Log {
             let id = entry_id(entry);
             let text = self.texts.get(&id);
             let leaf = Leaf { index: u64::try_from(index).unwrap(), id, entry };
-            ledger.apply(&project(&leaf, text.map(|(text, sealed)| leaf_text(text, *sealed))));
+            let text = text.map(|(text, sealed)| leaf_text(text, *sealed));
+            ledger.take_in([project(&leaf, text)]);
         }
         ledger
     }
@@ -101,7 +103,10 @@ impl Log {
         let ideas = wanted.ideas.iter().copied().chain(about).chain(seen).collect();
         let mut edges = pick(&all.edges, &wanted.edges);
         edges.extend(
-            wanted.reach.iter().flat_map(|(relation, from)| reached(all, *relation, *from)),
+            wanted
+                .reach
+                .iter()
+                .flat_map(|(relation, from)| reached(all, *relation, all.stands_for(*from))),
         );
         let jobs = all.jobs.iter().filter(|((idea, _), _)| wanted.jobs.contains(idea));
         Ledger {

@@ -94,7 +94,7 @@ fn two_roots_of_one_size_are_refused_and_known_for_what_they_are() {
     let log = Log::of(100);
     let other = TreeHead { root: leaf_hash(b"other"), ..log.edge.head() };
     let same_size = AddCheckpoint { old_size: 100, ..request(&log, 0) };
-    assert_eq!(status(decide(same_size.clone(), Some(other))), (422, true));
+    assert_eq!(status(decide(same_size.clone(), Some(other))), (409, true));
     // One that asks from elsewhere is told the size, as the protocol has it, and is evidence all the same.
     assert_eq!(status(decide(request(&log, 40), Some(other))), (409, true));
     assert!(decide(same_size, Some(log.edge.head())).is_ok());
@@ -102,7 +102,7 @@ fn two_roots_of_one_size_are_refused_and_known_for_what_they_are() {
     let checkpoint = Checkpoint::new(crate::kit::ORIGIN, false_empty).unwrap();
     let checkpoint = SignedCheckpoint::sign(checkpoint, &log_key()).unwrap().into();
     let empty = AddCheckpoint { old_size: 0, proof: Vec::new(), checkpoint };
-    assert_eq!(status(decide(empty, None)), (422, false));
+    assert_eq!(status(decide(empty, None)), (409, false));
 }
 
 /// Two requests that were decided on one state: what was persisted first makes the other a conflict.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_ideas_core::ledger::{ContentRow, EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
+use mesh_ideas_core::ledger::{
+    ContentRow, EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow, SeenRow,
+};
 use mesh_schemas::{
     JobId,
     idea::{EntryId, IdeaId, IdeaJob},
@@ -52,6 +54,7 @@ struct Content {
 struct Seen {
     entry: String,
     idx: i64,
+    idea: String,
 }
 
 #[derive(FromRow)]
@@ -125,9 +128,10 @@ impl Store {
             let (hash, sealed) = (parse("content.hash", &row.hash)?, row.sealed);
             ledger.contents.insert(hash, ContentRow { entry, idea, sealed });
         }
-        let text = "SELECT entry, idx FROM seen";
+        let text = "SELECT s.entry, s.idx, a.idea FROM seen s JOIN about a ON a.idx = s.idx";
         for row in self.db.fetch::<Seen>(Query::new("reading seen", text)).await? {
-            ledger.seen.insert(parse("seen.entry", &row.entry)?, number("seen.idx", row.idx)?);
+            let (index, idea) = (number("seen.idx", row.idx)?, parse("about.idea", &row.idea)?);
+            ledger.seen.insert(parse("seen.entry", &row.entry)?, SeenRow { index, idea });
         }
         Ok(ledger)
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::{
-    ledger::{Change, EntryRow, Leaf, Ledger, project},
+    ledger::{Change, EntryRow, Leaf, Ledger, SeenRow, project},
     parse_leaf,
 };
-use mesh_schemas::idea::{EntryId, IdeaId};
+use mesh_schemas::idea::{EntryId, IdeaId, Say};
 use sqlx::FromRow;
 
 use super::Touched;
@@ -28,6 +28,7 @@ struct Row {
 struct Seen {
     entry: String,
     idx: i64,
+    data: String,
 }
 
 const LOAD: Dialects = among!(
@@ -43,8 +44,12 @@ const LOAD_AT: Dialects = among!(
     "CAST(r.value->>0 AS BIGINT)",
     ""
 );
-const LOAD_SEEN: Dialects =
-    among!("SELECT s.entry, s.idx FROM seen s WHERE s.entry", "r.value->>0", "");
+const LOAD_SEEN: Dialects = among!(
+    "SELECT s.entry, s.idx, l.data FROM seen s JOIN leaf l ON l.log = $2 AND l.idx = s.idx \
+     WHERE s.entry",
+    "r.value->>0",
+    ""
+);
 const SAVE_SEEN: Dialects = from_rows!(
     "INSERT INTO seen (entry, idx) SELECT r.value->>0, CAST(r.value->>1 AS BIGINT)",
     "WHERE true ON CONFLICT DO NOTHING"
@@ -53,6 +58,14 @@ const SAVE_ABOUT: Dialects = from_rows!(
     "INSERT INTO about (idea, idx) SELECT r.value->>0, CAST(r.value->>1 AS BIGINT)",
     "WHERE true ON CONFLICT DO NOTHING"
 );
+
+/// What stands for an entry, from the leaf that says so.
+fn seen_row(index: u64, data: &str) -> Result<SeenRow, StoreError> {
+    match parse_leaf(data.as_bytes()).map(|entry| entry.say) {
+        Ok(Say::SeenAgain { idea, .. }) => Ok(SeenRow { index, idea }),
+        Ok(_) | Err(_) => Err(StoreError::Unreadable { what: format!("a leaf {index}") }),
+    }
+}
 
 /// What is known of an entry from its leaf.
 pub(super) fn entry_row(index: u64, id: EntryId, data: &str) -> Result<EntryRow, StoreError> {
@@ -83,10 +96,10 @@ impl Tx {
             row.hidden = tombstone.map(|entry| parse("hidden.tombstone", &entry)).transpose()?;
             ledger.entries.insert(id, row);
         }
-        for Seen { entry, idx } in
-            self.fetch(Query::over("loading seen", LOAD_SEEN, &rows)?).await?
-        {
-            ledger.seen.insert(parse("seen.entry", &entry)?, number("seen.idx", idx)?);
+        let query = Query::over("loading seen", LOAD_SEEN, &rows)?.int(i64::from(log));
+        for Seen { entry, idx, data } in self.fetch(query).await? {
+            let row = seen_row(number("seen.idx", idx)?, &data)?;
+            ledger.seen.insert(parse("seen.entry", &entry)?, row);
         }
         Ok(())
     }

@@ -39,10 +39,13 @@ impl Tx {
         // Whose text is hidden, and whose text is seen again.
         let hidden = ledger.entries.values().flat_map(|row| row.about.iter().copied());
         let seen = ledger.contents.values().map(|row| row.idea);
-        let ideas = wanted.ideas.into_iter().chain(hidden).chain(seen).collect();
+        let stands_for = ledger.seen.values().map(|row| row.idea);
+        let ideas = wanted.ideas.into_iter().chain(hidden).chain(seen).chain(stands_for).collect();
         self.load_ideas(ideas, &mut ledger).await?;
+        let reach = wanted.reach.into_iter();
+        let reach = reach.map(|(relation, idea)| (relation, ledger.stands_for(idea))).collect();
         self.load_edges(wanted.edges, &mut ledger).await?;
-        self.load_reach(wanted.reach, &mut ledger).await?;
+        self.load_reach(reach, &mut ledger).await?;
         self.load_jobs(wanted.jobs, &mut ledger).await?;
         Ok(ledger)
     }

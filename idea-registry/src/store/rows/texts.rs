@@ -76,6 +76,11 @@ fn from_stored(text: &str) -> Option<Near> {
 }
 
 #[derive(FromRow)]
+struct NearIndexRow {
+    idx: i64,
+}
+
+#[derive(FromRow)]
 struct NearRow {
     idx: i64,
     idea: String,
@@ -86,6 +91,15 @@ struct NearRow {
 pub(crate) type StoredNear = (u64, IdeaId, Option<Near>);
 
 impl Store {
+    /// The index from which on there are so many signatures; 0 when there are fewer.
+    pub(crate) async fn near_begins(&self, count: usize) -> Result<u64, StoreError> {
+        let text = "SELECT idx FROM near ORDER BY idx DESC LIMIT 1 OFFSET $1";
+        let before = u64::try_from(count.saturating_sub(1)).unwrap_or(u64::MAX);
+        let query = Query::new("finding the newest signatures", text).count(before);
+        let rows: Vec<NearIndexRow> = self.db.fetch(query).await?;
+        rows.first().map_or(Ok(0), |row| number("near.idx", row.idx))
+    }
+
     /// What near duplicates are found by, from an index on, as many as are good to read at once.
     pub(crate) async fn near(&self, from: u64) -> Result<Vec<StoredNear>, StoreError> {
         let text = "SELECT idx, idea, data FROM near WHERE idx >= $1 ORDER BY idx LIMIT 4096";

@@ -75,7 +75,7 @@ impl Plan<'_> {
     fn push(&mut self, entry: &Entry, text: Option<&str>) -> (u64, Vec<Change>) {
         let (index, row) = (self.ledger.size, row(entry, text));
         let changes = project(&Leaf { index, id: row.id, entry }, text.map(LeafText::plain));
-        self.ledger.apply(&changes);
+        let changes = self.ledger.take_in([changes]);
         self.rows.push(row);
         (index, changes)
     }

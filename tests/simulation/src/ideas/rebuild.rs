@@ -17,7 +17,7 @@ pub(super) fn rebuild(leaves: &[LeafRow], but: Option<&str>) -> Ledger {
         if but == Some(entry.say.kind()) {
             changes.truncate(1);
         }
-        ledger.apply(&changes);
+        ledger.take_in([changes]);
     }
     ledger
 }
