@@ -10,7 +10,10 @@ use mesh_artifacts::{
     download::{fetch_manifest, materialize, read_log},
     upload::{AttemptUploader, Stage},
 };
-use mesh_schemas::manifest::{Manifest, ManifestPlace, ManifestSummary, SegmentData, StreamName};
+use mesh_schemas::{
+    manifest::{Manifest, ManifestPlace, ManifestSummary, SegmentData, StreamName},
+    message::OBJECTS_MAX,
+};
 
 async fn manifest_of(summary: &ManifestSummary, port: &Port, store: &Store) -> Manifest {
     match &summary.place {
@@ -81,6 +84,24 @@ async fn appending_one_per_cent_to_a_large_file_uploads_at_most_three() {
     let manifest = manifest_of(&second, &port, &s3).await;
     assert!(manifest.complete && manifest.version == 2);
     same(&restore(&manifest, &port, &s3).await.path().join("out/big.bin"), &bytes);
+}
+
+/// More packs than whoever presigns may be asked about at once: half a gibibyte in one cycle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_output_is_stored_once_however_many_packs_it_has() {
+    const PART: usize = 16 << 20;
+    let (s3, job) = (Store::start().await, Attempt::new(&["out"]));
+    let port = s3.port(attempt(1));
+    std::fs::create_dir(job.path("work/out")).unwrap();
+    let parts = (OBJECTS_MAX + 8) * (8 << 20) / PART;
+    for part in 0..parts {
+        job.append("work/out/large", &noise(PART, part as u64));
+    }
+    let mut uploader = job.uploader();
+    let stored = store(&mut uploader, &port, &s3, Stage::Running).await.unwrap().unwrap();
+    assert_eq!(stored.bytes, (parts * PART) as u64);
+    assert!(port.put_names().len() > OBJECTS_MAX, "{} objects", port.put_names().len());
+    assert_eq!(store(&mut uploader, &port, &s3, Stage::Running).await.unwrap(), None);
 }
 
 #[tokio::test]

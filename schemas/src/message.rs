@@ -26,6 +26,8 @@ pub const MESSAGE_VERSION: u32 = 1;
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Most tasks in one [`StartTasks`]; more are sent as several.
 pub const START_TASKS_MAX: usize = 512;
+/// Most objects in one ask about objects; more are asked about in several.
+pub const OBJECTS_MAX: usize = 64;
 /// Most events in one [`NodeEvents`].
 pub const EVENTS_MAX: usize = 512;
 

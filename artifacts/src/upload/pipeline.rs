@@ -5,7 +5,11 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use mesh_fabric::files;
-use mesh_schemas::manifest::{ChunkRef, ManifestSummary, PackRef};
+use mesh_schemas::{
+    ErrorCode,
+    manifest::{ChunkRef, ManifestSummary, PackRef},
+    message::OBJECTS_MAX,
+};
 use tokio::sync::mpsc;
 
 use super::{UploadError, producer::Parcel};
@@ -78,22 +82,18 @@ impl Pipeline<'_> {
     }
 
     async fn confirm_packs(&mut self) -> Result<(), UploadError> {
-        let unchecked = self.state.stored.unchecked().to_vec();
-        if unchecked.is_empty() {
-            return Ok(());
-        }
-        match self.wire.check(unchecked).await {
-            Ok(()) => {
-                self.state.stored.packs_checked = self.state.stored.packs.len();
-                Ok(())
-            }
-            Err(error) => {
-                if matches!(error, PortError::Refused(_)) {
+        while let some @ [_, ..] = self.state.stored.unchecked() {
+            let some = some[..some.len().min(OBJECTS_MAX)].to_vec();
+            let count = some.len();
+            if let Err(error) = self.wire.check(some).await {
+                if is_not_there(&error) {
                     self.state.stored.forget_unchecked();
                 }
-                Err(UploadError::Check(error))
+                return Err(UploadError::Check(error));
             }
+            self.state.stored.packs_checked += count;
         }
+        Ok(())
     }
 
     async fn save(&self) -> Result<(), UploadError> {
@@ -103,6 +103,14 @@ impl Pipeline<'_> {
             files::write_durable(&path, &json).map_err(|source| UploadError::State { path, source })
         };
         tokio::task::spawn_blocking(write).await.map_err(|_| UploadError::Stopped)?
+    }
+}
+
+/// What is not there, or not whole, is to be stored once more. Any other no would be said again to that.
+fn is_not_there(error: &PortError) -> bool {
+    match error {
+        PortError::Refused(no) => matches!(no.code, ErrorCode::NotFound | ErrorCode::Integrity),
+        PortError::Unavailable { .. } => false,
     }
 }
 

@@ -28,7 +28,7 @@ use mesh_schemas::{
     error::{ErrorCode, Problem},
     id::{JobId, UploadId},
     manifest::{ManifestOwner, ManifestSummary, PackRef},
-    message::{ObjectPut, ObjectUrl},
+    message::{OBJECTS_MAX, ObjectPut, ObjectUrl},
     subject,
 };
 use mesh_store::{credentials::Credentials, server};
@@ -187,6 +187,9 @@ impl ObjectPort for Port {
     }
 
     async fn check(&self, objects: Vec<PackRef>) -> Result<(), PortError> {
+        if objects.len() > OBJECTS_MAX {
+            return Err(PortError::Refused(Problem::new(ErrorCode::TooLarge, "too many at once")));
+        }
         for object in objects {
             let head = self.client.head_object().bucket(BUCKET).key(&object.key).send().await;
             let size = head.ok().and_then(|head| head.content_length());

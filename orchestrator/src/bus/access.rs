@@ -6,7 +6,9 @@ use std::{
 };
 
 use mesh_schemas::{
-    AttemptKey, ErrorCode, JobId, NodeId, Problem, UploadId, message::ObjectPut, text::shown,
+    AttemptKey, ErrorCode, JobId, NodeId, Problem, UploadId,
+    message::{OBJECTS_MAX, ObjectPut},
+    text::shown,
 };
 
 use crate::{
@@ -15,8 +17,6 @@ use crate::{
     store::Store,
 };
 
-/// Most objects of one ask.
-pub(super) const OBJECTS_MAX: usize = 64;
 /// Largest object of a node.
 const OBJECT_BYTES_MAX: u64 = 64 << 20;
 /// Jobs whose input is remembered; all are forgotten when there are more.
