@@ -3,33 +3,51 @@
 //! Forty keys of each text, scattered over an index on disk, would cost more than all else of an append. The
 //! table `near` has them by idea; those of the newest are read once, at the start. What is compared is bounded as
 //! well: of texts that share a template the newest of each band, and all that share a rarer band.
+//!
+//! Texts have numbers and stand in a ring, in which the newest takes the place of the oldest. For each place of a band
+//! there are buckets of keys, and each text names the one before it in the bucket: a chain from new to old,
+//! which ends at the first text that is no longer there. Nothing is ever sorted, moved or searched for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use mesh_ideas_core::near::{Near, Signature};
+use mesh_ideas_core::near::{BANDS, Near, Signature};
 use mesh_schemas::idea::IdeaId;
 
 /// Most candidates for one text; the newest count.
-const CANDIDATES_MAX: usize = 512;
+const CANDIDATES_MAX: usize = 256;
 /// Most texts that are looked at for one band, the newest first.
-const BAND_MAX: usize = 64;
-/// Keys that were added last are kept apart until there are so many.
-const RECENT_MAX: usize = 1 << 15;
-/// Texts that come beside [`NearIndex::TEXTS_MAX`] before the oldest are let go, all at once.
-const SPARE_MAX: usize = 4_096;
+const BAND_MAX: usize = 16;
+/// Buckets for each place of a band. Keys that share one cost a comparison.
+const BUCKETS: u32 = 1 << 15;
+/// Room is made for so many texts at a time: twice as many would be twice the memory.
+const ROOM: usize = 4_096;
 
-/// Signatures of the latest texts of the newest ideas, found by what they share.
-#[derive(Debug, Default)]
+/// Signatures of the latest texts of the newest ideas, found by what they share. Numbers of texts begin with 1; 0 is
+/// none.
+#[derive(Debug)]
 pub(crate) struct NearIndex {
-    slots: Vec<(IdeaId, Signature)>,
-    /// The number of the first slot: those before it were let go.
-    first: u32,
+    /// Text `n` stands at the place `(n - 1) % TEXTS_MAX`.
+    texts: Vec<(IdeaId, Signature)>,
+    /// At the same place: for each band, the text before in its bucket.
+    before: Vec<[u32; BANDS]>,
+    /// The newest text of each bucket, [`BUCKETS`] for each place of a band.
+    newest: Vec<u32>,
+    /// How many texts were taken in, which is the newest one's number.
+    count: u32,
     /// Where the latest text of an idea is; older ones are passed over.
     latest: HashMap<IdeaId, u32>,
-    /// Halves of keys with slots, sorted. That two keys share a half costs a comparison.
-    old: Vec<(u32, u32)>,
-    recent: HashMap<u32, Vec<u32>>,
-    recent_count: usize,
+}
+
+impl Default for NearIndex {
+    fn default() -> Self {
+        Self {
+            texts: Vec::new(),
+            before: Vec::new(),
+            newest: vec![0; BANDS * BUCKETS as usize],
+            count: 0,
+            latest: HashMap::new(),
+        }
+    }
 }
 
 impl NearIndex {
@@ -38,23 +56,33 @@ impl NearIndex {
 
     /// Takes a text in, in place of an older one of the same idea.
     pub(crate) fn insert(&mut self, idea: IdeaId, near: &Near) {
-        if self.slots.len() >= Self::TEXTS_MAX + SPARE_MAX {
-            self.let_go();
+        // After four thousand million texts in one life of the process, no more are found.
+        let Some(number) = self.count.checked_add(1) else { return };
+        self.count = number;
+        let mut before = [0; BANDS];
+        for (place, (before, band)) in before.iter_mut().zip(&near.bands).enumerate() {
+            let newest = self.newest.get_mut(bucket(place, *band));
+            *before = newest.map_or(0, |newest| std::mem::replace(newest, number));
         }
-        let count = u32::try_from(self.slots.len()).ok();
-        let Some(slot) = count.and_then(|count| self.first.checked_add(count)) else { return };
-        if self.slots.len() == self.slots.capacity() {
-            // Twice as many would be twice the memory.
-            self.slots.reserve_exact(SPARE_MAX);
-        }
-        self.slots.push((idea, near.signature));
-        self.latest.insert(idea, slot);
-        for band in &near.bands {
-            self.recent.entry(half(*band)).or_default().push(slot);
-        }
-        self.recent_count += near.bands.len();
-        if self.recent_count > RECENT_MAX {
-            self.settle();
+        self.put(number, (idea, near.signature), before);
+        self.latest.insert(idea, number);
+    }
+
+    /// Puts a text where the oldest is, once there is no more room.
+    fn put(&mut self, number: u32, text: (IdeaId, Signature), before: [u32; BANDS]) {
+        let at = place_of(number);
+        let (Some(old), Some(links)) = (self.texts.get_mut(at), self.before.get_mut(at)) else {
+            if self.texts.len() == self.texts.capacity() {
+                self.texts.reserve_exact(ROOM);
+                self.before.reserve_exact(ROOM);
+            }
+            self.texts.push(text);
+            return self.before.push(before);
+        };
+        let (gone, _) = std::mem::replace(old, text);
+        *links = before;
+        if self.latest.get(&gone).is_some_and(|latest| place_of(*latest) == at) {
+            self.latest.remove(&gone);
         }
     }
 
@@ -63,67 +91,57 @@ impl NearIndex {
         self.latest.remove(&idea);
     }
 
-    /// Ideas whose texts share a band with this one.
-    pub(crate) fn candidates(&self, near: &Near) -> Vec<(IdeaId, Signature)> {
-        let found: BTreeSet<u32> = near.bands.iter().flat_map(|band| self.newest(*band)).collect();
-        let newest = found.into_iter().rev().filter_map(|slot| {
-            let (idea, signature) = self.slot(slot)?;
-            (self.latest.get(idea) == Some(&slot)).then_some((*idea, *signature))
+    /// Ideas whose texts are likely to share a band with this one.
+    pub(crate) fn candidates(&self, near: &Near) -> impl Iterator<Item = (IdeaId, &Signature)> {
+        let mut found = Vec::with_capacity(BANDS * BAND_MAX);
+        for (place, band) in near.bands.iter().take(BANDS).enumerate() {
+            found.extend(self.chain(place, *band));
+        }
+        found.sort_unstable();
+        found.dedup();
+        let newest = found.into_iter().rev().filter_map(|number| {
+            let (idea, signature) = self.texts.get(place_of(number))?;
+            (self.latest.get(idea) == Some(&number)).then_some((*idea, signature))
         });
-        newest.take(CANDIDATES_MAX).collect()
+        newest.take(CANDIDATES_MAX)
     }
 
-    /// The newest slots of one band, newest first.
-    fn newest(&self, band: u64) -> impl Iterator<Item = u32> {
-        let half = half(band);
-        let end = self.old.partition_point(|(key, _)| *key <= half);
-        let old = self.old[..end].iter().rev().take_while(move |(key, _)| *key == half);
-        let recent = self.recent.get(&half).into_iter().flatten().rev().copied();
-        recent.chain(old.map(|(_, slot)| *slot)).take(BAND_MAX)
+    /// The newest texts in the bucket of one band, newest first.
+    fn chain(&self, place: usize, band: u64) -> impl Iterator<Item = u32> {
+        let held = |number: &u32| self.holds(*number);
+        let first = self.newest.get(bucket(place, band)).copied().filter(held);
+        let before = move |number: &u32| {
+            let links = self.before.get(place_of(*number))?;
+            links.get(place).copied().filter(|number| self.holds(*number))
+        };
+        std::iter::successors(first, before).take(BAND_MAX)
     }
 
-    fn slot(&self, slot: u32) -> Option<&(IdeaId, Signature)> {
-        self.slots.get(usize::try_from(slot.checked_sub(self.first)?).ok()?)
-    }
-
-    fn settle(&mut self) {
-        self.old.reserve_exact(self.recent_count);
-        let recent = self.recent.drain();
-        self.old.extend(recent.flat_map(|(key, slots)| slots.into_iter().map(move |s| (key, s))));
-        // Two sorted runs: merging them is what this sort does.
-        self.old.sort();
-        self.recent_count = 0;
-    }
-
-    /// Lets the oldest texts go.
-    fn let_go(&mut self) {
-        self.settle();
-        let gone = self.slots.len().saturating_sub(Self::TEXTS_MAX);
-        self.slots.drain(..gone);
-        self.first = self.first.saturating_add(u32::try_from(gone).unwrap_or(u32::MAX));
-        let first = self.first;
-        self.old.retain(|(_, slot)| *slot >= first);
-        self.latest.retain(|_, slot| *slot >= first);
+    const fn holds(&self, number: u32) -> bool {
+        number > 0 && ((self.count - number) as usize) < Self::TEXTS_MAX
     }
 
     /// What it takes of memory, in bytes, by what its parts have room for.
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        let slots = self.slots.capacity() * size_of::<(IdeaId, Signature)>();
-        let old = self.old.capacity() * size_of::<(u32, u32)>();
+        let texts = self.texts.capacity() * size_of::<(IdeaId, Signature)>();
+        let links = self.before.capacity() * size_of::<[u32; BANDS]>() + self.newest.capacity() * 4;
         // A byte of control for each place, and one place in eight stays empty.
-        let places = |room: usize, entry: usize| (room * 8 / 7).next_power_of_two() * (entry + 1);
-        let latest = places(self.latest.capacity(), size_of::<(IdeaId, u32)>());
-        let recent = places(self.recent.capacity(), size_of::<(u32, Vec<u32>)>());
-        // The smallest piece of an allocator for each.
-        let lists = self.recent.values().map(|slots| (slots.capacity() * 4).max(32));
-        slots + old + latest + recent + lists.sum::<usize>()
+        let places = (self.latest.capacity() * 8 / 7).next_power_of_two();
+        texts + links + places * (size_of::<(IdeaId, u32)>() + 1)
     }
 }
 
-fn half(band: u64) -> u32 {
+/// Where in the ring a text stands.
+const fn place_of(number: u32) -> usize {
+    (number.wrapping_sub(1) as usize) % NearIndex::TEXTS_MAX
+}
+
+/// The bucket of a band's key: keys are hashes, so that any of their bits will do.
+fn bucket(place: usize, band: u64) -> usize {
     let bytes = band.to_le_bytes();
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    let low = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    place * BUCKETS as usize + (low % BUCKETS) as usize
 }
 
 #[cfg(test)]
@@ -139,7 +157,7 @@ mod tests {
     }
 
     fn found(index: &NearIndex, text: &str) -> Vec<IdeaId> {
-        index.candidates(&near(text)).into_iter().map(|(idea, _)| idea).collect()
+        index.candidates(&near(text)).map(|(idea, _)| idea).collect()
     }
 
     /// Like a text's, without the work of making it.
@@ -165,7 +183,6 @@ mod tests {
         for n in 2..1_200 {
             index.insert(idea(n), &near(&format!("{n} {} {}", n * 7919, n * 104_729)));
         }
-        assert!(index.recent_count < RECENT_MAX && !index.old.is_empty());
         assert!(found(&index, text).contains(&idea(1)));
         index.insert(idea(1), &near("Something else altogether, about printers"));
         assert!(!found(&index, text).contains(&idea(1)));
@@ -180,10 +197,10 @@ mod tests {
         for n in 0..20_000 {
             index.insert(idea(n), &made(n, BANDS - 1));
         }
-        for band in &made(7, BANDS - 1).bands {
-            assert!(index.newest(*band).count() <= BAND_MAX);
+        for (place, band) in made(7, BANDS - 1).bands.iter().enumerate() {
+            assert!(index.chain(place, *band).count() <= BAND_MAX);
         }
-        let candidates = index.candidates(&made(7, BANDS - 1));
+        let candidates: Vec<_> = index.candidates(&made(7, BANDS - 1)).collect();
         assert!(candidates.iter().any(|(found, _)| *found == idea(7)), "by the band of its own");
         assert!(candidates.iter().any(|(found, _)| *found == idea(19_999)), "the newest");
         assert!(candidates.len() <= CANDIDATES_MAX);
@@ -192,9 +209,9 @@ mod tests {
     /// Twice what it holds: it grows no further, and takes as much at a million ideas.
     #[test]
     #[expect(clippy::print_stdout, reason = "the figure is what this test is for")]
-    fn it_takes_no_more_than_60_mib_however_many_ideas_there_are() {
+    fn it_takes_no_more_than_40_mib_however_many_ideas_there_are() {
         let (mut index, mut most) = (NearIndex::default(), 0);
-        let count = u32::try_from(NearIndex::TEXTS_MAX * 2 + SPARE_MAX).unwrap();
+        let count = u32::try_from(NearIndex::TEXTS_MAX * 2 + 5).unwrap();
         for n in 0..count {
             index.insert(idea(n), &made(n, 3));
             if n % 512 == 0 {
@@ -202,9 +219,9 @@ mod tests {
             }
         }
         println!("at {count} ideas and any more: at most {} KiB", most >> 10);
-        assert!(most <= 60 << 20, "{most}");
+        assert!(most <= 40 << 20, "{most}");
         let recent = count - 60_000;
-        assert!(index.candidates(&made(recent, 3)).iter().any(|(found, _)| *found == idea(recent)));
-        assert!(!index.candidates(&made(5, 3)).iter().any(|(found, _)| *found == idea(5)));
+        assert!(index.candidates(&made(recent, 3)).any(|(found, _)| found == idea(recent)));
+        assert!(!index.candidates(&made(5, 3)).any(|(found, _)| found == idea(5)));
     }
 }

@@ -76,7 +76,7 @@ async fn serve(config: Arc<NodeConfig>, workers: tokio::runtime::Handle) -> Resu
     let (mut node, journal) = restore(&config, &clock)?;
 
     let board = Arc::new(board::Board::new(node.journal()));
-    let spares = Arc::new(spares::Spares::new(&config.data_dir));
+    let spares = Arc::new(spares::Spares::default());
     let held = node.attempts().map(|(key, _)| *key);
     let janitor =
         janitor::Janitor::start(&config.data_dir, held, Arc::clone(&board), Arc::clone(&spares))?;

@@ -87,15 +87,12 @@ fn make_dirs(dir: &Path, work: &Path) -> io::Result<()> {
     }
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o700);
-    match builder.create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            builder.recursive(true).create(dir)?;
-        }
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    // The agent has made both, as a rule.
     match builder.create(work) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            builder.recursive(true).create(work)
+        }
         made => made,
     }
 }

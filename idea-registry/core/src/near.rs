@@ -159,16 +159,19 @@ const NUMBERS_PERCENT: usize = 65;
 /// How many times longer a text may be for the share in the shorter one to count.
 const LONGER_MAX: usize = 3;
 
-/// The likest of some candidates that reach [`THRESHOLD`], likest first, at most [`PROPOSALS_MAX`].
-pub fn likest<K: Ord + Copy>(
+/// The likest of some candidates that reach [`THRESHOLD`], likest first, at most [`PROPOSALS_MAX`]. Only of
+/// those that are alike it is asked whether they are `wanted`, which may cost more than comparing.
+pub fn likest<'a, K: Ord + Copy>(
     signature: &Signature,
-    candidates: impl IntoIterator<Item = (K, Signature)>,
+    candidates: impl IntoIterator<Item = (K, &'a Signature)>,
+    wanted: impl Fn(K) -> bool,
 ) -> Vec<(K, u16)> {
     if signature.is_empty() {
         return Vec::new();
     }
-    let of = |(key, other)| (key, likeness(signature, &other));
-    let mut found: Vec<_> = candidates.into_iter().map(of).filter(|c| c.1 >= THRESHOLD).collect();
+    let of = |(key, other): (K, &Signature)| (key, likeness(signature, other));
+    let alike = |(key, likeness): &(K, u16)| *likeness >= THRESHOLD && wanted(*key);
+    let mut found: Vec<_> = candidates.into_iter().map(of).filter(alike).collect();
     found.sort_by_key(|(key, likeness)| (std::cmp::Reverse(*likeness), *key));
     found.dedup_by_key(|(key, _)| *key);
     found.truncate(PROPOSALS_MAX);

@@ -262,13 +262,13 @@ fn what_is_alike_is_found_among_what_is_loaded() {
     let old = log.file(1, "Retry failed uploads with exponential backoff");
     let other = log.file(1, "Add a dark theme to the settings page");
     let near = near("retry failed upload with an exponential back-off");
-    let found = log.ledger.alike(some_idea(1), &near);
+    let found = log.ledger.alike(some_idea(1), &near, []);
     assert_eq!(found.first().map(|(idea, _)| *idea), Some(old));
     assert!(found.iter().all(|(idea, _)| *idea != other));
-    assert!(log.ledger.alike(old, &near).is_empty(), "an idea is no duplicate of itself");
+    assert!(log.ledger.alike(old, &near, []).is_empty(), "an idea is no duplicate of itself");
     let new = log.file(2, "retry failed upload with an exponential back-off");
     log.say(2, link(new, old, Relation::Duplicates)).unwrap();
-    assert!(log.ledger.alike(new, &near).is_empty(), "what is linked is not proposed");
+    assert!(log.ledger.alike(new, &near, []).is_empty(), "what is linked is not proposed");
 }
 
 #[test]
@@ -298,5 +298,5 @@ fn a_text_without_a_letter_or_digit_has_nothing_to_be_like() {
     assert!(log.ledger.near.is_empty());
     assert!(near("?").signature.is_empty() && !near("a").signature.is_empty());
     let nothing = near("\u{2026}").signature;
-    assert_eq!(mesh_ideas_core::near::likest(&nothing, [(1, nothing)]), vec![]);
+    assert_eq!(mesh_ideas_core::near::likest(&nothing, [(1, &nothing)], |_| true), vec![]);
 }

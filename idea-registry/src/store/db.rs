@@ -79,7 +79,7 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", "-8192")
+            .pragma("cache_size", "-2048")
             // What is deleted is overwritten: keys and texts of erased subjects leave no trace in free pages.
             .pragma("secure_delete", "ON");
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
@@ -91,6 +91,7 @@ impl Database {
         let writer = pool.clone().max_connections(1).idle_timeout(None).max_lifetime(None);
         let settings = options
             .clone()
+            .pragma("cache_size", "-8192")
             .pragma("wal_autocheckpoint", "2000")
             .pragma("journal_size_limit", "67108864");
         let writer = writer.connect_with(settings).await.map_err(failed(doing))?;

@@ -250,11 +250,8 @@ impl Plan {
             Some((*idea, text.near.as_ref()?))
         });
         let Some((idea, near)) = text else { return Vec::new() };
-        for (other, signature) in index.candidates(near) {
-            self.ledger.near.entry(other).or_insert(signature);
-        }
         let circles = |other| self.ledger.reaches(Relation::Duplicates, other, idea);
-        let mut similar = self.ledger.alike(idea, near);
+        let mut similar = self.ledger.alike(idea, near, index.candidates(near));
         similar.retain(|(other, _)| !circles(*other));
         similar.retain(|(other, likeness)| {
             let own = own(&self.identity, proposal(idea, *other, *likeness));

@@ -87,7 +87,7 @@ impl Plan<'_> {
             Some((*idea, text.near.clone()?))
         });
         let Some((idea, near)) = text else { return };
-        for (other, likeness) in self.ledger.alike(idea, &near) {
+        for (other, likeness) in self.ledger.alike(idea, &near, []) {
             if !self.ledger.reaches(Relation::Duplicates, other, idea) {
                 self.env.stats.count(Kind::Proposed);
                 self.own(proposal(idea, other, likeness));
