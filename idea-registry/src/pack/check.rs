@@ -26,6 +26,14 @@ impl Erasures {
         (*at > named.index).then_some(*at)
     }
 
+    /// Takes those in that others know of.
+    pub(crate) fn merge(&mut self, others: Self) {
+        for (subject, index) in others.0 {
+            let known = self.0.entry(subject).or_insert(index);
+            *known = index.max(*known);
+        }
+    }
+
     /// Takes an entry in, if it is an erasure; entries come in the order of the log.
     pub(crate) fn look_at(&mut self, index: u64, entry: &[u8]) {
         // Most are none, and need not be read.

@@ -63,6 +63,30 @@ impl<'a> Loading<'a> {
         self.leaves(leaves.get(there.len()..).unwrap_or_default()).await
     }
 
+    /// The rows behind the signed head are not in the files: their texts stay.
+    pub(super) async fn unsigned(&mut self, signed: u64) -> Result<(), Problem> {
+        let mut next = signed;
+        loop {
+            let leaves = self.store.leaves(self.log, next, u64::from(TILE_WIDTH)).await?;
+            let Some(last) = leaves.last() else { return Ok(()) };
+            let packs = cut(next, leaves.iter().map(|leaf| leaf.data.as_bytes()));
+            next = last.index + 1;
+            for named in packs.iter().flat_map(|pack| &pack.named) {
+                if self.erasures.of(named).is_none() {
+                    self.note_late(named);
+                }
+            }
+        }
+    }
+
+    /// What is sealed for somebody who was erased before.
+    fn note_late(&mut self, named: &Named) {
+        let subject = named.body.sealed.as_ref();
+        if let Some(subject) = subject.filter(|subject| self.erasures.0.contains_key(*subject)) {
+            self.late.entry(subject.clone()).or_default().insert(named.body.hash);
+        }
+    }
+
     async fn leaves(&mut self, missing: &[Leaf]) -> Result<(), Problem> {
         if missing.is_empty() {
             return Ok(());
@@ -82,13 +106,7 @@ impl<'a> Loading<'a> {
     async fn pack(&mut self, pack: &Pack) -> Result<(), Problem> {
         let named = pack.named.iter().filter(|named| self.erasures.of(named).is_none());
         let named: BTreeMap<Sha256, &Named> = named.map(|named| (named.body.hash, named)).collect();
-        for named in named.values() {
-            let subject = named.body.sealed.as_ref();
-            if let Some(subject) = subject.filter(|subject| self.erasures.0.contains_key(*subject))
-            {
-                self.late.entry(subject.clone()).or_default().insert(named.body.hash);
-            }
-        }
+        named.values().for_each(|named| self.note_late(named));
         let bodies = self.of_file(pack)?;
         let subjects = named.values().filter_map(|named| named.body.sealed.clone()).collect();
         let keys = self.store.subject_keys(subjects).await?;

@@ -60,11 +60,14 @@ async fn rows(
     let version = identity.version;
     let head = signed(tiles, &identity.trusted()?)?.head();
     // All of it is gone through once before anything is written.
-    let erasures = erasures(tiles, head)?;
+    let mut erasures = erasures(tiles, head)?;
+    // Rows behind the signed head are of the log as well.
+    erasures.merge(store.erasures(version).await?);
     let mut loading = Loading::new(store, lock, version, tiles, &erasures);
     for bundle in Audit::begin(tiles, head).map_err(|error| damaged(&error))? {
         loading.bundle(&bundle.map_err(|error| damaged(&error))?).await?;
     }
+    loading.unsigned(head.size).await?;
     let (added, late) = loading.finish();
     erased::erase_again(store, lock, &erasures, &late).await?;
     keep_checkpoint(store, lock, version, head).await?;

@@ -22,7 +22,10 @@ use crate::store::{read::Table, rows::idea_values};
 /// By a row's hash, the index of the entry that it is about.
 type Rows = BTreeMap<Digest, u64>;
 
-const TABLES: [(Table, fn(&Run) -> Rows); 11] = [
+/// What the log says of a table.
+type Says = fn(&Run) -> Rows;
+
+const TABLES: [(Table, Says); 11] = [
     (
         Table {
             name: "idea",

@@ -238,3 +238,57 @@ async fn without_the_key_of_the_log_no_database_is_made_from_its_files() {
         assert!(!home.place.data.join(file).exists(), "{file}");
     }
 }
+
+/// Goal: rows that the files do not know yet lose nothing to them. Method: a checkpoint from before, as of a registry
+/// that was killed between commit and signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_the_signed_head_keeps_its_texts_and_its_erasures() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    for subject in ["twice", "soon"] {
+        append(&registry, &sealed_idea(1, "A plan to be erased", subject)).await;
+    }
+    registry.shared.writer.erase("twice".into()).await.unwrap();
+    until_signed(&registry).await;
+    let file = home.place.data.join("v1/checkpoint");
+    let early = fs::read(&file).unwrap();
+    append(&registry, &sealed_idea(1, "A plan that stays", "twice")).await;
+    registry.shared.writer.erase("soon".into()).await.unwrap();
+    registry.stop().await;
+    fs::write(&file, early).unwrap();
+    let rebuilt = from_tiles(&home.place).await.unwrap();
+    assert_eq!((rebuilt.signed, rebuilt.entries, rebuilt.texts_added), (3, 5, 0));
+    let report = verified(&home).await;
+    assert_eq!(report.findings, vec![]);
+    let owner = Owner::of(&home.place).await;
+    for table in ["body", "subject_key"] {
+        assert_eq!(
+            owner.texts(&format!("SELECT subject FROM {table}")).await,
+            ["twice"],
+            "{table}"
+        );
+    }
+    owner.close().await;
+}
+
+/// The log of a registry that knew no packs gets them at the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_packs_gets_them() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    for _ in 0..260 {
+        append(&registry, &idea(1, &some_text())).await;
+    }
+    until_signed(&registry).await;
+    registry.stop().await;
+    let packs = home.place.data.join("v1/bodies");
+    fs::remove_dir_all(&packs).unwrap();
+    let owner = Owner::of(&home.place).await;
+    assert_eq!(owner.run("DELETE FROM cursor WHERE name = 'packs/v1'").await, 1);
+    owner.close().await;
+    let found = verified(&home).await.findings;
+    assert_eq!((found[0].what, found[0].index), ("pack", Some(0)), "{found:?}");
+    home.start().await.stop().await;
+    assert_eq!(verified(&home).await.findings, vec![]);
+    assert!(packs.join("000").is_file() && packs.join("256.p/4").is_file());
+}
