@@ -17,6 +17,7 @@ Examples:
   mesh-ideas verify --data /var/lib/deskmesh/ideas
   mesh-ideas verify --url https://log.example.org --key log.example.org/ideas/v1+…
   mesh-ideas rebuild --from tiles --data /var/lib/deskmesh/ideas
+  mesh-ideas rebuild --from objects --config /etc/deskmesh/ideas.toml
   mesh-ideas restart-origin --config /etc/deskmesh/ideas.toml
   mesh-ideas witness --config /etc/deskmesh/witness.toml
 
@@ -39,6 +40,8 @@ enum Command {
     Verify(commands::verify::Args),
     /// Makes one half of the log from the other, and the projections anew
     Rebuild(commands::rebuild::Args),
+    /// Keeps the keys of sealed texts apart, which are in no file of the log
+    Keys(commands::keys::Args),
     /// Goes on with the next version of the origin, where the log cannot
     RestartOrigin(commands::restart::Args),
     /// Cosigns checkpoints of other logs
@@ -68,6 +71,7 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
             Command::Serve(args) => commands::serve::run(args).await,
             Command::Verify(args) => commands::verify::run(args).await,
             Command::Rebuild(args) => commands::rebuild::run(args).await,
+            Command::Keys(args) => commands::keys::run(args).await,
             Command::RestartOrigin(args) => commands::restart::run(args).await,
             Command::Witness(args) => commands::witness::run(args).await,
         }

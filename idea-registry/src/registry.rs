@@ -83,6 +83,20 @@ pub(crate) async fn open(place: &Place) -> Result<(Store, WriterLock), Problem> 
     Ok((store, lock))
 }
 
+/// The same with a database that is there and holds a ledger; nothing is made.
+pub(crate) async fn open_existing(place: &Place) -> Result<(Store, WriterLock), Problem> {
+    snapshot(place).await?.close().await;
+    open(place).await
+}
+
+/// One state of a database that is there and holds a ledger.
+pub(crate) async fn snapshot(place: &Place) -> Result<Store, Problem> {
+    let open = || Store::open_snapshot(&place.database, &place.login);
+    let retryable = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
+    let notify = |error: &StoreError, _| warn!("Cannot open the database: {}", chain(error));
+    Ok(backoff::retry(Policy::network(), open, retryable, notify).await?)
+}
+
 /// The database, waited for a few seconds: it may be starting together with this process.
 pub(crate) async fn open_store(database: &str, login: &Login) -> Result<Store, Problem> {
     let open = || Store::open(database, login);

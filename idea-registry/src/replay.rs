@@ -68,6 +68,11 @@ impl Beside {
         Ok(beside)
     }
 
+    /// The text of an entry among them, if it is at hand.
+    pub(crate) fn text_of(&self, entry: &EntryId) -> Option<&str> {
+        self.texts.get(entry).map(String::as_str)
+    }
+
     fn text(&self, parsed: &Parsed) -> Option<LeafText<'_>> {
         let id = &parsed.leaf.id;
         Some(LeafText { text: self.texts.get(id)?, content: *self.content.get(id)? })

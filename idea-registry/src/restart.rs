@@ -19,6 +19,7 @@ pub use known::{Others, Silent};
 
 use crate::{
     identity::Identity,
+    pack::Packer,
     rebuild::{current, signed, trusted},
     registry::{self, Place},
     replay::{self, Parsed},
@@ -39,6 +40,8 @@ pub struct Restarted {
     pub old_size: u64,
     /// The entries of the new log.
     pub entries: u64,
+    /// Texts that only the files of the old log had.
+    pub texts_added: u64,
 }
 
 /// Begins a version of the origin that nobody has seen anything of, with a new key.
@@ -48,7 +51,7 @@ pub struct Restarted {
 /// database, `E_IO`, `E_STORE_DOWN`; `E_LEDGER_DOWN` and
 /// `E_OBJECTS_DOWN` when somebody does not answer who must.
 pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted, Problem> {
-    let (store, lock) = registry::open(place).await?;
+    let (store, lock) = registry::open_existing(place).await?;
     let kept = current(&store).await?;
     check_tiles(&store, place, &kept).await?;
     let (old, head) = known::last_head(&store, place, others, &kept).await?;
@@ -56,6 +59,9 @@ pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted,
     let identity = Identity::following(&place.data, &kept, version)?;
     let doing = "beginning the next log";
     let mut tx = store.begin(&lock, doing).await?;
+    // The files of the new log are made from the rows: what only those of the old one have comes along.
+    let tiles = TileDir::of_log(&place.data, kept.version);
+    let texts_added = Packer::new(&store, kept.version, &tiles).put_back(&mut tx).await?;
     tx.insert_log(&identity.row(), time::now()).await?;
     let entries = carry_over(&store, &mut tx, &identity, &kept, (&old.origin, head)).await?;
     tx.commit(doing).await?;
@@ -63,7 +69,8 @@ pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted,
     replay::ensure(&store, &lock, identity.version).await?;
     store.close().await;
     let LogRow { origin, key, .. } = identity.row();
-    Ok(Restarted { origin, key, old_origin: old.origin, old_size: head.size, entries })
+    let (old_origin, old_size) = (old.origin, head.size);
+    Ok(Restarted { origin, key, old_origin, old_size, entries, texts_added })
 }
 
 /// Files that hold more of the log than the database does are better than a new log without it.

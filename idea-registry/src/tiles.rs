@@ -1,4 +1,5 @@
-//! The log's files on disk: tiles, bundles and the signed checkpoint, as anybody may fetch them.
+//! The log's files on disk: tiles, bundles and the signed checkpoint, as anybody may fetch them, and the packs of
+//! texts beside them, which this user alone may read.
 
 use std::{
     collections::BTreeSet,
@@ -6,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mesh_fabric::files::{sync_dir, write_durable};
+use mesh_fabric::files::{sync_dir, write_durable, write_private};
 use mesh_tlog::{CHECKPOINT_PATH, ReadTiles, Tile, TileFile};
+
+use crate::pack::ReadFiles;
 
 /// A log's directory.
 #[derive(Debug, Clone)]
@@ -47,6 +50,36 @@ impl TileDir {
         files.iter().try_for_each(|file| write_durable(&self.tile(&file.tile), &file.bytes))
     }
 
+    /// Writes a pack of texts; durable when this returns.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(crate) fn write_pack(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        write_private(&self.root.join(path), bytes)
+    }
+
+    /// All files of one pack, closed and partial.
+    ///
+    /// # Errors
+    /// Whatever the system says, but that there is none.
+    pub(crate) fn packs_at(&self, closed: &str, partial: &str) -> io::Result<Vec<Vec<u8>>> {
+        let mut files = Vec::from_iter(self.file(closed)?);
+        let dir = match std::fs::read_dir(self.root.join(partial)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+            dir => dir?,
+        };
+        for entry in dir {
+            files.extend(found(std::fs::read(entry?.path()))?);
+        }
+        Ok(files)
+    }
+
+    /// Removes a directory of files that others took the place of.
+    pub(crate) fn remove_below(&self, path: &str) {
+        // What stays takes room and does no harm.
+        let _stays = std::fs::remove_dir_all(self.root.join(path));
+    }
+
     /// Publishes a signed checkpoint, whose tiles are durable.
     ///
     /// # Errors
@@ -60,7 +93,7 @@ impl TileDir {
     /// # Errors
     /// Whatever the system says, but that there is none.
     pub fn checkpoint(&self) -> io::Result<Option<Vec<u8>>> {
-        found(std::fs::read(self.root.join(CHECKPOINT_PATH)))
+        self.file(CHECKPOINT_PATH)
     }
 
     /// Removes the partial tiles at the places of full ones that were published: readers of older checkpoints
@@ -68,12 +101,7 @@ impl TileDir {
     pub(crate) fn remove_partial(&self, files: &[TileFile]) {
         let full: BTreeSet<Tile> =
             files.iter().map(|file| file.tile).filter(Tile::is_full).collect();
-        for tile in full {
-            let mut path = self.tile(&tile).into_os_string();
-            path.push(".p");
-            // What stays takes room and does no harm.
-            let _stays = std::fs::remove_dir_all(path);
-        }
+        full.iter().for_each(|tile| self.remove_below(&format!("{tile}.p")));
     }
 
     fn tile(&self, tile: &Tile) -> PathBuf {
@@ -86,6 +114,12 @@ impl ReadTiles for TileDir {
 
     fn read(&self, tile: &Tile) -> io::Result<Option<Vec<u8>>> {
         found(std::fs::read(self.tile(tile)))
+    }
+}
+
+impl ReadFiles for TileDir {
+    fn file(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        found(std::fs::read(self.root.join(path)))
     }
 }
 

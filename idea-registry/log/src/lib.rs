@@ -65,5 +65,5 @@ pub use signed::{
     UnverifiedCheckpoint,
 };
 pub use text::{Base64Error, DecimalError, SIZE_MAX};
-pub use tile::{CHECKPOINT_PATH, Level, TILE_WIDTH, Tile, TilePathError};
+pub use tile::{CHECKPOINT_PATH, IndexPath, Level, TILE_WIDTH, Tile, TilePathError};
 pub use witness::{AddCheckpoint, Cosigned, Refused, RequestError, Witness, origin_hash};

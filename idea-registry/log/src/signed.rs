@@ -238,6 +238,19 @@ impl SignedCheckpoint {
     }
 }
 
+impl Checkpoint {
+    /// Which of these witnesses have cosigned it, by the lines that they answered; as
+    /// [`SignedCheckpoint::cosignatures`], for who has kept the lines and not the signature of the log.
+    pub fn cosignatures(
+        &self,
+        lines: &str,
+        witnesses: &[VerifierKey],
+    ) -> Result<Vec<Cosignature>, AnswerError> {
+        let lines = NoteSignature::parse_lines(lines)?;
+        Ok(cosignature::check(&self.to_string(), &lines, witnesses)?)
+    }
+}
+
 /// Why a witness's answer cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {

@@ -102,8 +102,19 @@ impl fmt::Display for Tile {
             Level::Entries => write!(f, "tile/entries/")?,
             Level::Hashes(level) => write!(f, "tile/{level}/")?,
         }
+        write!(f, "{}", IndexPath(self.index))?;
+        if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
+    }
+}
+
+/// An index as tiles write it in their paths, such as `x001/234`: no directory has more than a thousand files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexPath(pub u64);
+
+impl fmt::Display for IndexPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut thousands = Vec::new();
-        let mut rest = self.index / 1000;
+        let mut rest = self.0 / 1000;
         while rest > 0 {
             thousands.push(rest % 1000);
             rest /= 1000;
@@ -111,8 +122,7 @@ impl fmt::Display for Tile {
         for part in thousands.iter().rev() {
             write!(f, "x{part:03}/")?;
         }
-        write!(f, "{:03}", self.index % 1000)?;
-        if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
+        write!(f, "{:03}", self.0 % 1000)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod keys;
 pub(crate) mod rebuild;
 pub(crate) mod restart;
 pub(crate) mod serve;
@@ -8,7 +9,11 @@ pub(crate) mod witness;
 
 use std::io::Write as _;
 
-use mesh_ideas::{app, config::Config, registry::Place};
+use mesh_ideas::{
+    app,
+    config::{Config, ObjectsConfig},
+    registry::Place,
+};
 use mesh_schemas::{ErrorCode, Problem};
 use serde::Serialize;
 
@@ -23,6 +28,15 @@ fn place(args: &PlaceArgs) -> Result<Place, Problem> {
             let detail = format!("there is no directory {}", data.display());
             Err(Problem::new(ErrorCode::NotFound, detail).at("data"))
         }
+    }
+}
+
+/// Where the arguments say that the copy lies; with a directory alone nobody knows of one.
+fn objects(args: &PlaceArgs) -> Result<Option<ObjectsConfig>, Problem> {
+    mesh_fabric::tls::install_provider();
+    match &args.data {
+        None => Ok(Config::load(args.config.as_deref())?.objects),
+        Some(_) => Ok(None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use mesh_ideas::verify::{Remote, local, remote};
 use mesh_schemas::{ErrorCode, Problem};
 
-use super::{place, print};
+use super::{objects, place, print};
 use crate::PlaceArgs;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Problem> {
     mesh_fabric::tls::install_provider();
     let report = match args.url.zip(args.key) {
         Some((url, key)) => remote(&Remote { url, key }).await?,
-        None => local(&place(&args.place)?).await?,
+        None => local(&place(&args.place)?, objects(&args.place)?.as_ref()).await?,
     };
     print(&report)?;
     let bad = ExitCode::from(ErrorCode::Integrity.exit_code());

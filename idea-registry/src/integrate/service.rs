@@ -11,11 +11,13 @@ use tracing::{debug, warn};
 
 use super::{
     head::{Head, Judgement, Seen},
+    packs,
     start::{self, CHUNK, integrate},
 };
 use crate::{
     halt::Halt,
     identity::Identity,
+    pack::Packer,
     store::{CheckpointRow, Store, StoreError, WriterLock},
     unheard::Unheard,
 };
@@ -41,16 +43,19 @@ pub(crate) struct Options {
 pub(crate) struct Service {
     options: Options,
     edge: Edge,
+    packer: Packer,
 }
 
 /// Compares what was signed before with what is there. Nothing is signed yet.
 pub(crate) async fn start(options: Options) -> Result<Service, Problem> {
-    let Options { store, identity, head, halt, .. } = &options;
+    let Options { store, lock, identity, head, halt, .. } = &options;
     let edge = start::edge(store, identity, head, halt).await?;
+    let mut packer = Packer::new(store, identity.version, head.tiles());
     if halt.check().is_ok() {
+        packs::ensure(store, lock, identity.version, &mut packer, edge.head().size).await?;
         head.adopt(edge.head(), &identity.trusted()?);
     }
-    Ok(Service { options, edge })
+    Ok(Service { options, edge, packer })
 }
 
 impl Service {
@@ -121,11 +126,15 @@ impl Service {
             let detail = format!("the leaf {from} was durable and is missing");
             return Err(Problem::new(ErrorCode::Integrity, detail));
         }
+        start::check(&self.edge, &leaves)?;
+        // Before the bundles whose entries name them.
+        let written = self.packer.write(&leaves).await?;
         let (edge, files) =
             tokio::task::block_in_place(|| integrate(&self.edge, &leaves, head.tiles()))?;
         self.keep_row(edge.head()).await?;
         self.publish(edge.head())?;
         head.tiles().remove_partial(&files);
+        self.packer.tidy(&written);
         self.edge = edge;
         metrics::gauge!("mesh_ideas_signed_entries")
             .set(crate::metrics::float(self.edge.head().size));

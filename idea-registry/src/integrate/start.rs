@@ -9,6 +9,7 @@ use super::head::{Head, Judgement, Seen};
 use crate::{
     halt::Halt,
     identity::Identity,
+    pack::Packer,
     store::{CheckpointRow, Leaf, Store},
     tiles::TileDir,
 };
@@ -34,7 +35,7 @@ pub(super) async fn edge(
         Ok(edge) => edge,
         Err(error) => {
             warn!("Making the tiles anew from the leaves: {}", chain(&error));
-            rebuild(store, log, head.tiles(), last.size).await?
+            rebuild(store, log, head.tiles(), last.size).await?.edge
         }
     };
     if edge.head() != last {
@@ -48,7 +49,7 @@ pub(super) async fn edge(
     let seen = seen(store, identity, head).await?;
     if judge(head, &seen, last) == Judgement::Unread {
         warn!("Making the tiles anew from the leaves: they cannot be read");
-        let edge = rebuild(store, log, head.tiles(), last.size).await?;
+        let edge = rebuild(store, log, head.tiles(), last.size).await?.edge;
         if judge(head, &seen, last) == Judgement::Unread {
             halt.halt(ErrorCode::Integrity, "the tiles cannot be read");
         }
@@ -87,33 +88,63 @@ fn judge(head: &Head, seen: &SeenHeads, ours: TreeHead) -> Judgement {
     found(Judgement::Halted).or_else(|| found(Judgement::Unread)).unwrap_or(Judgement::Ours)
 }
 
-/// Makes all tiles anew; fewer when leaves are missing.
-async fn rebuild(store: &Store, log: u32, tiles: &TileDir, size: u64) -> Result<Edge, Problem> {
-    let mut edge = Edge::empty();
+/// Files that were made from rows.
+#[derive(Debug)]
+pub(crate) struct Made {
+    edge: Edge,
+    /// Texts that are nowhere.
+    pub(crate) texts_missing: u64,
+}
+
+impl Made {
+    /// The head that the tiles give.
+    pub(crate) fn head(&self) -> TreeHead {
+        self.edge.head()
+    }
+}
+
+/// Makes all tiles and packs of a log anew; fewer when leaves are missing.
+pub(crate) async fn rebuild(
+    store: &Store,
+    log: u32,
+    tiles: &TileDir,
+    size: u64,
+) -> Result<Made, Problem> {
+    let (mut edge, mut packer) = (Edge::empty(), Packer::new(store, log, tiles));
+    let mut texts_missing = 0;
     while edge.head().size < size {
         let from = edge.head().size;
         let leaves = store.leaves(log, from, CHUNK.min(size - from)).await?;
         if leaves.is_empty() {
             break;
         }
+        check(&edge, &leaves)?;
+        let written = packer.write(&leaves).await?;
         edge = integrate(&edge, &leaves, tiles)?.0;
+        packer.tidy(&written);
+        texts_missing += written.missing;
     }
     info!(entries = edge.head().size, "Made the tiles anew");
-    Ok(edge)
+    Ok(Made { edge, texts_missing })
 }
 
-/// Makes the tiles of the leaves that follow the edge durable.
-pub(super) fn integrate(
-    edge: &Edge,
-    leaves: &[Leaf],
-    tiles: &TileDir,
-) -> Result<(Edge, Vec<mesh_tlog::TileFile>), Problem> {
+/// The leaves follow the edge, and each is what its hash says.
+pub(super) fn check(edge: &Edge, leaves: &[Leaf]) -> Result<(), Problem> {
     for (index, leaf) in (edge.head().size..).zip(leaves) {
         if leaf.index != index || Sha256(leaf_hash(leaf.data.as_bytes()).0) != leaf.hash {
             let detail = format!("the leaf {index} is missing or is not what its hash says");
             return Err(Problem::new(ErrorCode::Integrity, detail));
         }
     }
+    Ok(())
+}
+
+/// Makes the tiles of the leaves that follow the edge durable; they were checked, and their texts are durable.
+pub(super) fn integrate(
+    edge: &Edge,
+    leaves: &[Leaf],
+    tiles: &TileDir,
+) -> Result<(Edge, Vec<mesh_tlog::TileFile>), Problem> {
     let data: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.data.as_bytes()).collect();
     let (edge, files) = edge.integrate(&data).map_err(|error| {
         Problem::new(ErrorCode::Internal, format!("the leaves give no tiles: {error}"))
@@ -123,16 +154,6 @@ pub(super) fn integrate(
             .hint("check that the disk is writable and not full")
     })?;
     Ok((edge, files))
-}
-
-/// Makes all tiles anew, and tells the head that they give.
-pub(crate) async fn rebuild_tiles(
-    store: &Store,
-    log: u32,
-    tiles: &TileDir,
-    size: u64,
-) -> Result<TreeHead, Problem> {
-    Ok(rebuild(store, log, tiles, size).await?.head())
 }
 
 /// A row as a head.

@@ -9,17 +9,18 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mesh_fabric::backoff::Policy;
 use mesh_schemas::{ErrorCode, Problem};
-use mesh_tlog::{
-    CHECKPOINT_PATH, Level, ReadTiles as _, SignedCheckpoint, TILE_WIDTH, Tile, TreeHead,
-    TrustedLog,
-};
-use tokio::time::timeout;
+use mesh_tlog::{CHECKPOINT_PATH, SignedCheckpoint, Tile, TreeHead, TrustedLog};
+use tokio::{task::block_in_place, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::Objects;
+use super::{
+    Objects,
+    files::{damaged, grown, on_disk, packs_of},
+};
 use crate::{
     integrate::{Head, Judgement, Seen},
+    pack::{self, Pack},
     store::{Cursor, Store, WriterLock},
     unheard::Unheard,
 };
@@ -190,9 +191,14 @@ impl Service {
         let old = cursor.map_or(0, |cursor| cursor.value).min(self.there).min(new);
         self.check_writer().await?;
         objects.ensure_bucket().await?;
+        let packs = block_in_place(|| packs_of(head.tiles(), old, new))?;
+        stream::iter(&packs)
+            .map(Ok)
+            .try_for_each_concurrent(PUTS_MAX, |pack| self.put_pack(pack))
+            .await?;
         stream::iter(grown(old, new))
             .map(Ok)
-            .try_for_each_concurrent(PUTS_MAX, |tile| self.put(tile))
+            .try_for_each_concurrent(PUTS_MAX, |tile| self.put_tile(tile))
             .await?;
         objects.put(CHECKPOINT_PATH, note.clone().into_bytes()).await?;
         if objects.get(CHECKPOINT_PATH).await?.as_deref() != Some(note.as_bytes()) {
@@ -203,26 +209,31 @@ impl Service {
         for tile in grown(old, new).filter(Tile::is_full) {
             objects.remove_below(&format!("{tile}.p/")).await?;
         }
+        for pack in packs.iter().filter(|pack| pack.closed) {
+            objects.remove_below(&format!("{}/", pack.partial_dir())).await?;
+        }
         (self.there, self.intact) = (new, true);
         Ok(())
     }
 
-    async fn put(&self, tile: Tile) -> Result<(), Problem> {
-        let Options { objects, head, .. } = &self.options;
-        // A partial tile may have become full since.
-        let read = |tile: &Tile| head.tiles().read(tile);
-        let bytes = match read(&tile) {
-            Ok(Some(bytes)) => Some((tile, bytes)),
-            Ok(None) => read(&tile.full()).ok().flatten().map(|bytes| (tile.full(), bytes)),
-            Err(error) => {
-                return Err(Problem::new(ErrorCode::Io, format!("cannot read {tile}: {error}")));
-            }
-        };
-        let (tile, bytes) = bytes
-            .ok_or_else(|| Problem::new(ErrorCode::Io, format!("{tile} is missing on disk")))?;
-        let (path, length) = (tile.to_string(), bytes.len());
-        objects.put(&path, bytes).await?;
-        if objects.is_there(&path, length).await? { Ok(()) } else { Err(forgotten(&path)) }
+    async fn put_tile(&self, tile: Tile) -> Result<(), Problem> {
+        let (tile, bytes) = on_disk(self.options.head.tiles(), tile)?;
+        self.put(&tile.to_string(), bytes).await
+    }
+
+    async fn put_pack(&self, pack: &Pack) -> Result<(), Problem> {
+        let file = pack::read(self.options.head.tiles(), pack).map_err(|error| {
+            Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", pack.path()))
+        })?;
+        let missing = || damaged(&format!("{} is missing on disk", pack.path()));
+        let file = file.ok_or_else(missing)?;
+        self.put(&file.path, file.bytes).await
+    }
+
+    async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<(), Problem> {
+        let (objects, length) = (&self.options.objects, bytes.len());
+        objects.put(path, bytes).await?;
+        if objects.is_there(path, length).await? { Ok(()) } else { Err(forgotten(path)) }
     }
 
     async fn keep(&self, name: &str, cursor: Cursor) -> Result<(), Problem> {
@@ -238,40 +249,4 @@ impl Service {
 fn forgotten(path: &str) -> Problem {
     let detail = format!("the object store has confirmed {path} and does not have it");
     Problem::new(ErrorCode::ObjectsDown, detail)
-}
-
-/// Tiles and bundles that are new or wider at the new size, lowest first.
-fn grown(old: u64, new: u64) -> impl Iterator<Item = Tile> {
-    let levels = std::iter::once((Level::Entries, 0))
-        .chain((0..8).map(|n| (Level::Hashes(n), 8 * u32::from(n))));
-    levels.flat_map(move |(level, shift)| {
-        let first = (old >> shift) / u64::from(TILE_WIDTH);
-        let last = (new >> shift) / u64::from(TILE_WIDTH);
-        (first..=last).filter_map(move |index| Tile::in_log(level, index, new))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(tiles: impl Iterator<Item = Tile>) -> Vec<String> {
-        tiles.map(|tile| tile.to_string()).collect()
-    }
-
-    #[test]
-    fn what_grew_is_copied_and_nothing_else() {
-        assert_eq!(paths(grown(0, 0)), Vec::<String>::new());
-        assert_eq!(paths(grown(0, 2)), ["tile/entries/000.p/2", "tile/0/000.p/2"]);
-        assert_eq!(
-            paths(grown(255, 257)),
-            [
-                "tile/entries/000",
-                "tile/entries/001.p/1",
-                "tile/0/000",
-                "tile/0/001.p/1",
-                "tile/1/000.p/1"
-            ]
-        );
-    }
 }

@@ -34,6 +34,16 @@ struct Row {
 }
 
 #[derive(FromRow)]
+struct Hash {
+    hash: String,
+}
+
+#[derive(FromRow)]
+struct Name {
+    subject: String,
+}
+
+#[derive(FromRow)]
 struct Key {
     subject: String,
     key: String,
@@ -44,6 +54,20 @@ const INSERT: Dialects = from_rows!(
         r.value->>'sealed', r.value->>'subject'",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
+/// For texts of which is known that they are the right ones.
+const REPLACE: Dialects = from_rows!(
+    "INSERT INTO body (hash, text, sealed, subject) SELECT r.value->>'hash', r.value->>'text', \
+        r.value->>'sealed', r.value->>'subject'",
+    "WHERE true ON CONFLICT (hash) DO UPDATE SET text = EXCLUDED.text, sealed = EXCLUDED.sealed, \
+        subject = EXCLUDED.subject"
+);
+/// The texts of one subject (`$2`) but for those that are listed.
+const ERASE_OTHERS: Dialects = Dialects {
+    sqlite: "DELETE FROM body WHERE subject = $2 \
+        AND hash NOT IN (SELECT r.value->>0 FROM jsonb_each($1) AS r)",
+    postgres: "DELETE FROM body WHERE subject = $2 AND hash NOT IN \
+        (SELECT r.value->>0 FROM jsonb_array_elements($1::jsonb) AS r(value))",
+};
 const LOAD: Dialects = among!(
     "SELECT b.hash, b.text, b.sealed, b.subject FROM body b WHERE b.hash",
     "r.value->>0",
@@ -76,11 +100,32 @@ impl Store {
         }
         let rows: Vec<[Sha256; 1]> = hashes.iter().map(|hash| [*hash]).collect();
         let found: Vec<Row> = self.db.fetch(Query::over("reading texts", LOAD, &rows)?).await?;
-        let body = |Row { hash, text, sealed, subject }| {
-            let hash = parse("body.hash", &hash)?;
-            Ok((hash, Body { hash, text, sealed, subject }))
-        };
+        let body = |row| Body::try_from(row).map(|body| (body.hash, body));
         found.into_iter().map(body).collect()
+    }
+
+    /// The texts that are sealed for a subject.
+    pub(crate) async fn bodies_of(&self, subject: &str) -> Result<Vec<Body>, StoreError> {
+        let text = "SELECT hash, text, sealed, subject FROM body WHERE subject = $1 ORDER BY hash";
+        let query = Query::new("reading a subject's texts", text).text(subject);
+        let found: Vec<Row> = self.db.fetch(query).await?;
+        found.into_iter().map(Body::try_from).collect()
+    }
+
+    /// Goes through the hashes of all texts, as their rows have them.
+    pub(crate) async fn each_body_hash(
+        &self,
+        mut take: impl FnMut(String) + Send,
+    ) -> Result<(), StoreError> {
+        let query = Query::new("reading hashes of texts", "SELECT hash FROM body");
+        self.db.each(query, |Hash { hash }| take(hash)).await
+    }
+
+    /// Whose texts can be read.
+    pub(crate) async fn subjects_with_keys(&self) -> Result<Vec<String>, StoreError> {
+        let text = "SELECT subject FROM subject_key ORDER BY subject";
+        let rows: Vec<Name> = self.db.fetch(Query::new("reading who has a key", text)).await?;
+        Ok(rows.into_iter().map(|row| row.subject).collect())
     }
 
     /// The keys of these subjects, as far as they are there.
@@ -99,6 +144,31 @@ impl Tx {
             return Ok(());
         }
         self.later(Query::over("keeping texts", INSERT, bodies)?).await
+    }
+
+    /// Keeps texts that were checked, in place of those that are there.
+    pub(crate) async fn replace_bodies(&mut self, bodies: &[Body]) -> Result<(), StoreError> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        self.later(Query::over("putting texts back", REPLACE, bodies)?).await
+    }
+
+    /// Erases the texts of a subject but for these; how many.
+    pub(crate) async fn erase_other_texts(
+        &mut self,
+        subject: &str,
+        kept: &BTreeSet<Sha256>,
+    ) -> Result<u64, StoreError> {
+        let rows: Vec<[Sha256; 1]> = kept.iter().map(|hash| [*hash]).collect();
+        let query = Query::over("erasing a subject's texts", ERASE_OTHERS, &rows)?;
+        self.execute(query.text(subject)).await
+    }
+
+    /// Destroys the key of a subject.
+    pub(crate) async fn erase_key(&mut self, subject: &str) -> Result<u64, StoreError> {
+        let text = "DELETE FROM subject_key WHERE subject = $1";
+        self.execute(Query::new("destroying the key of a subject", text).text(subject)).await
     }
 
     /// For whom the texts with these hashes are sealed, as far as they are there.
@@ -135,6 +205,15 @@ impl Tx {
         let query = Query::new("keeping the key of a subject", text);
         let query = query.text(subject).text(&key.stored()).int(at.as_millis());
         self.execute(query).await.map(drop)
+    }
+}
+
+impl TryFrom<Row> for Body {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let Row { hash, text, sealed, subject } = row;
+        Ok(Self { hash: parse("body.hash", &hash)?, text, sealed, subject })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{path::Path, str::FromStr as _, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{TryStreamExt as _, future::BoxFuture};
 use sqlx::{
     Connection as _, PgPool, SqlitePool,
-    migrate::MigrateError,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -19,7 +19,7 @@ use super::{
 /// Most connections that read at a time.
 const READERS_MAX: u32 = 4;
 /// How long a statement waits for another process's lock, e.g. a backup's.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a journal is tried to be emptied; each try waits for [`BUSY_TIMEOUT`] besides.
@@ -31,7 +31,7 @@ const FORGETTING: &str = "forgetting what was erased";
 pub(super) const SCHEMA: &str = "mesh_ideas";
 /// Settings of each PostgreSQL session. A commit must be on disk whatever the server's default is, and a plan
 /// that was made when the tables were empty must not be kept for ever.
-const SESSION: [(&str, &str); 5] = [
+pub(super) const SESSION: [(&str, &str); 5] = [
     // Beside the orchestrator's tables, when both use one database.
     ("search_path", SCHEMA),
     ("synchronous_commit", "on"),
@@ -39,6 +39,10 @@ const SESSION: [(&str, &str); 5] = [
     ("lock_timeout", "10s"),
     ("plan_cache_mode", "force_custom_plan"),
 ];
+
+/// The tables of each database, version by version.
+pub(super) static SQLITE_TABLES: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES_TABLES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// What the drivers do, behind one type: theirs cannot be shown to be `Send` for every lifetime.
 pub(crate) type Pending<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -95,7 +99,7 @@ impl Database {
             .pragma("wal_autocheckpoint", "2000")
             .pragma("journal_size_limit", "67108864");
         let writer = writer.connect_with(settings).await.map_err(failed(doing))?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(migration_failed)?;
+        SQLITE_TABLES.run(&writer).await.map_err(migration_failed)?;
         let readers = pool.max_connections(READERS_MAX).connect_lazy_with(options.read_only(true));
         Ok(Self::Sqlite { writer, readers })
     }
@@ -113,7 +117,7 @@ impl Database {
         let owner = owner.connect_with(options.clone()).await.map_err(failed(doing))?;
         let schema = "CREATE SCHEMA IF NOT EXISTS mesh_ideas";
         sqlx::query(schema).execute(&owner).await.map_err(failed(doing))?;
-        sqlx::migrate!("migrations/postgres").run(&owner).await.map_err(migration_failed)?;
+        POSTGRES_TABLES.run(&owner).await.map_err(migration_failed)?;
         if let Some(role) = &login.role {
             super::role::grant(&owner, role).await?;
             options = options.options([("role", role)]);
@@ -144,6 +148,32 @@ impl Database {
                 }
             };
             rows.map_err(failed(query.doing))
+        })
+    }
+
+    /// One statement that only reads, row by row: for what may not fit into memory.
+    pub(crate) fn each<'a, T: Record>(
+        &'a self,
+        mut query: Query,
+        mut take: impl FnMut(T) + Send + 'a,
+    ) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let doing = query.doing;
+            match self {
+                Self::Sqlite { readers, .. } => {
+                    let mut rows = bound!(sqlx::query_as(query.sql(sqlite)), query).fetch(readers);
+                    while let Some(row) = rows.try_next().await.map_err(failed(doing))? {
+                        take(row);
+                    }
+                }
+                Self::Postgres { pool, .. } => {
+                    let mut rows = bound!(sqlx::query_as(query.sql(postgres)), query).fetch(pool);
+                    while let Some(row) = rows.try_next().await.map_err(failed(doing))? {
+                        take(row);
+                    }
+                }
+            }
+            Ok(())
         })
     }
 

@@ -11,6 +11,7 @@ use super::{
     Store, StoreError, Tx,
     sql::{Dialects, Query, from_rows, number, parse},
 };
+use crate::pack::Erasures;
 
 /// One leaf as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,18 @@ pub struct CheckpointRow {
     pub root: Sha256,
 }
 
-#[derive(FromRow)]
-struct Row {
-    idx: i64,
+/// A leaf as its row has it, whether or not that can be read.
+#[derive(Debug, FromRow)]
+pub(crate) struct LeafRow {
+    pub(crate) idx: i64,
     id: String,
     hash: String,
+    pub(crate) data: String,
+}
+
+#[derive(FromRow)]
+struct Data {
+    idx: i64,
     data: String,
 }
 
@@ -80,12 +88,32 @@ impl Store {
 
     /// Leaves from an index on, in order. Whoever needs them without a gap must look.
     pub async fn leaves(&self, log: u32, from: u64, count: u64) -> Result<Vec<Leaf>, StoreError> {
+        self.leaf_rows(log, from, count).await?.into_iter().map(Leaf::try_from).collect()
+    }
+
+    /// The same as rows.
+    pub(crate) async fn leaf_rows(
+        &self,
+        log: u32,
+        from: u64,
+        count: u64,
+    ) -> Result<Vec<LeafRow>, StoreError> {
         let text = "SELECT idx, id, hash, data FROM leaf \
             WHERE log = $1 AND idx >= $2 ORDER BY idx LIMIT $3";
         let query = Query::new("reading leaves", text);
-        let query = query.int(i64::from(log)).count(from).count(count);
-        let rows: Vec<Row> = self.db.fetch(query).await?;
-        rows.into_iter().map(Leaf::try_from).collect()
+        self.db.fetch(query.int(i64::from(log)).count(from).count(count)).await
+    }
+
+    /// Which texts were erased, as the leaves say. Reads all of them.
+    pub(crate) async fn erasures(&self, log: u32) -> Result<Erasures, StoreError> {
+        let text = "SELECT idx, data FROM leaf \
+            WHERE log = $1 AND data LIKE '%\"kind\":\"erased\"%' ORDER BY idx";
+        let query = Query::new("looking for erasures", text).int(i64::from(log));
+        let mut erasures = Erasures::default();
+        for Data { idx, data } in self.db.fetch(query).await? {
+            erasures.look_at(number("leaf.idx", idx)?, data.as_bytes());
+        }
+        Ok(erasures)
     }
 
     /// The index of an entry.
@@ -149,11 +177,11 @@ impl<'a> From<&'a Leaf> for New<'a> {
     }
 }
 
-impl TryFrom<Row> for Leaf {
+impl TryFrom<LeafRow> for Leaf {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { idx, id, hash, data } = row;
+    fn try_from(row: LeafRow) -> Result<Self, StoreError> {
+        let LeafRow { idx, id, hash, data } = row;
         Ok(Self {
             index: number("leaf.idx", idx)?,
             id: parse("leaf.id", &id)?,

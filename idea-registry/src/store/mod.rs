@@ -15,6 +15,7 @@ mod log;
 pub(crate) mod read;
 mod role;
 pub(crate) mod rows;
+mod snapshot;
 pub(crate) mod sql;
 mod tx;
 
@@ -27,6 +28,7 @@ pub use log::LogRow;
 
 pub(crate) use body::{Keys, Subjects};
 pub(crate) use db::Database;
+pub(crate) use leaf::LeafRow;
 pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;
 pub(crate) use tx::Tx;
@@ -48,6 +50,12 @@ pub enum StoreError {
     /// Another registry writes: nothing was written.
     #[error("another registry writes to this database")]
     NotWriter,
+    /// There is no such database, and none was made.
+    #[error("there is {what}")]
+    Missing {
+        /// What there is not.
+        what: String,
+    },
     /// What is stored cannot be understood: newer software wrote it, or it is damaged.
     #[error("the database holds {what} that this version cannot read")]
     Unreadable {
@@ -62,6 +70,9 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable { .. } => Self::new(ErrorCode::StoreDown, chain(&error)),
             StoreError::NotWriter => Self::new(ErrorCode::Locked, error.to_string())
                 .hint("stop the other one; a log has one writer"),
+            StoreError::Missing { .. } => Self::new(ErrorCode::NotFound, error.to_string())
+                .at("database")
+                .hint("check where `data` and `database` point; nothing was made"),
             StoreError::Unreadable { .. } => Self::new(ErrorCode::Integrity, error.to_string())
                 .hint("`mesh-ideas verify` says what is damaged"),
         }
@@ -85,12 +96,7 @@ impl Store {
         let db = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Database::open_sqlite(url).await?,
             Some("postgres" | "postgresql") => Database::open_postgres(url, login).await?,
-            // The URL is not repeated: it may hold a password.
-            Some(_) | None => {
-                return Err(failed("choosing its kind")(sqlx::Error::Configuration(
-                    "a database URL begins with sqlite: or postgres:".into(),
-                )));
-            }
+            Some(_) | None => return Err(unknown_kind()),
         };
         Ok(Self { db })
     }
@@ -104,4 +110,10 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// The URL is not repeated: it may hold a password.
+fn unknown_kind() -> StoreError {
+    let what = "a database URL begins with sqlite: or postgres:";
+    failed("choosing its kind")(sqlx::Error::Configuration(what.into()))
 }

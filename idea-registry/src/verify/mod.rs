@@ -1,10 +1,15 @@
 //! Going through a whole log, trusting nothing: tiles and root, entries and signatures, and with a data
-//! directory also rows, texts and projections. Names the first entry that is bad.
+//! directory also texts, keys, rows and projections, and the copy in the object store. Names the first entry that is bad.
 
 mod entry;
+mod expected;
+mod files;
+mod heads;
 mod local;
-mod projections;
 mod remote;
+mod rows;
+mod tables;
+mod texts;
 
 use serde::Serialize;
 
@@ -33,14 +38,20 @@ pub struct Report {
 pub struct Checked {
     /// Entries in bundles.
     pub entries: u64,
+    /// Packs of texts beside the bundles.
+    pub packs: u64,
+    /// Entries in the bundles of the copy in the object store.
+    pub copied: u64,
     /// Rows of leaves.
     pub leaves: u64,
     /// Signatures of authors.
     pub signatures: u64,
-    /// Texts beside the log.
+    /// Texts in rows.
     pub bodies: u64,
     /// Rows of checkpoints.
     pub checkpoints: u64,
+    /// Rows of cosignatures.
+    pub cosignatures: u64,
     /// Rows of projections.
     pub projections: u64,
 }
@@ -51,30 +62,38 @@ pub struct Finding {
     /// The first bad entry; absent where no entry is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
-    /// `checkpoint`, `tile`, `entry`, `leaf`, `body` or `projection`.
+    /// `log`, `checkpoint`, `cosignature`, `tile`, `pack`, `copy`, `entry`, `leaf`, `body`, `key` or `projection`.
     pub what: &'static str,
+    /// Of a projection, its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<&'static str>,
     /// In words.
     pub detail: String,
 }
 
 impl Finding {
     pub(crate) fn at(index: u64, what: &'static str, detail: impl Into<String>) -> Self {
-        Self { index: Some(index), what, detail: detail.into() }
+        Self { index: Some(index), ..Self::of(what, detail) }
     }
 
     pub(crate) fn of(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { index: None, what, detail: detail.into() }
+        Self { index: None, what, table: None, detail: detail.into() }
     }
 }
 
-/// Findings, of each kind the first.
+/// Findings, of each kind the first in the log.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
     pub(crate) fn add(&mut self, finding: Finding) {
-        if !self.0.iter().any(|known| known.what == finding.what) {
-            self.0.push(finding);
+        let place = |finding: &Finding| finding.index.unwrap_or(u64::MAX);
+        let same =
+            |known: &&mut Finding| known.what == finding.what && known.table == finding.table;
+        match self.0.iter_mut().find(same) {
+            Some(known) if place(&finding) < place(known) => *known = finding,
+            Some(_) => {}
+            None => self.0.push(finding),
         }
     }
 

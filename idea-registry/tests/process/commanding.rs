@@ -40,15 +40,20 @@ async fn damage_is_named_and_repaired_from_the_other_half() {
     assert_eq!((code, &rebuilt["entries"]), (Some(0), &20.into()), "{words}");
     assert_eq!(fs::read(&bundle).unwrap(), good);
 
-    // The texts lie in the database alone: without them entries and proofs are whole, and `verify` says so.
     for file in ["ideas.db", "ideas.db-wal", "ideas.db-shm"] {
         // The journals are there only while somebody has the file open.
         let _none = fs::remove_file(home.place.data.join(file));
     }
+    let (code, _, words) = run(&home, &["verify"]);
+    assert!(code == Some(4) && words.contains("no file"), "{words}");
+    assert!(!home.place.data.join("ideas.db").exists(), "verify makes nothing");
     let (code, rebuilt, words) = run(&home, &["rebuild", "--from", "tiles"]);
     assert_eq!((code, &rebuilt["leaves_added"]), (Some(0), &20.into()), "{words}");
+    assert_eq!((&rebuilt["texts_added"], &rebuilt["texts_missing"]), (&20.into(), &0.into()));
     let (code, report, _) = run(&home, &["verify"]);
-    assert_eq!((code, &report["findings"][0]["what"]), (Some(8), &"body".into()));
+    assert_eq!((code, &report["ok"]), (Some(0), &true.into()), "{report}");
+    let (code, _, words) = run(&home, &["rebuild", "--from", "objects"]);
+    assert!(code == Some(2) && words.contains("object store"), "{words}");
 
     let (code, restarted, words) = run(&home, &["restart-origin"]);
     assert_eq!((code, &restarted["entries"]), (Some(0), &21.into()), "{words}");

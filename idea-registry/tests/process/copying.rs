@@ -1,19 +1,15 @@
 //! Copies in an object store.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use futures::future::join_all;
 use mesh_ideas::verify::{Remote, remote};
 use mesh_schemas::idea::{LedgerAnswer, LedgerAsk};
-use mesh_store::{
-    credentials::Credentials,
-    server::{Options, Server},
-};
 use mesh_tests::wait_until;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     kit::{Home, idea, some_text},
+    objects::Objects,
     world::{SOON, World},
 };
 
@@ -36,26 +32,8 @@ async fn static_server(dir: &Path) -> String {
 async fn the_object_store_has_everything_that_was_signed() {
     let home = Home::sqlite();
     let dir = home.dir.path().to_owned();
-    let keys =
-        Credentials { access_key: "mesh-test".into(), secret_key: "a secret of the test".into() };
-    let json = serde_json::json!({ "access_key": keys.access_key, "secret_key": keys.secret_key });
-    fs::write(dir.join("keys.json"), json.to_string()).unwrap();
-    let options = Options {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        data: dir.join("objects"),
-        credentials: keys,
-        tls: None,
-        body_wait: Duration::from_secs(5),
-    };
-    let server = Server::bind(options).await.unwrap();
-    let (address, stop) = (server.addr(), CancellationToken::new());
-    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
-    let running = tokio::spawn(server.run(stop.clone()));
-    let extra = format!(
-        "[objects]\nendpoint = \"http://{address}\"\nbucket = \"log\"\ncredentials_file = {:?}\n",
-        dir.join("keys.json")
-    );
-    let mut world = World::new(home, &extra).await;
+    let objects = Objects::start(&dir).await;
+    let mut world = World::new(home, &objects.config).await;
     world.serve().await;
     world.append(idea(9, &some_text())).await;
     world.stop();
@@ -76,15 +54,11 @@ async fn the_object_store_has_everything_that_was_signed() {
     world.stop();
 
     // Read through the store's own client: what lies there is a whole log.
-    let client = s3(address);
     let copy = dir.join("copy");
-    let listed = client.list_objects_v2().bucket("log").prefix("ideas/v1/").send().await.unwrap();
-    for object in listed.contents() {
-        let key = object.key().unwrap();
-        let got = client.get_object().bucket("log").key(key).send().await.unwrap();
+    for key in objects.list("ideas/v1/").await {
         let path = copy.join(key.strip_prefix("ideas/v1/").unwrap());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, got.body.collect().await.unwrap().to_vec()).unwrap();
+        fs::write(path, objects.get(&key).await.unwrap()).unwrap();
     }
     assert!(
         !copy.join("tile/entries/000.p").exists(),
@@ -132,35 +106,26 @@ async fn the_object_store_has_everything_that_was_signed() {
     else {
         panic!()
     };
-    let put = async |key: &str, text: &str| {
-        let body = text.as_bytes().to_vec().into();
-        client.put_object().bucket("log").key(key).body(body).send().await.unwrap();
-    };
-    let get = async |key: &str| {
-        let got = client.get_object().bucket("log").key(key).send().await.ok()?;
-        Some(got.body.collect().await.unwrap().to_vec())
-    };
-    put("ideas/v3/checkpoint", "something else").await;
+    objects.put("ideas/v3/checkpoint", b"something else").await;
     wait_until(SOON, "the checkpoint is put again", async || {
-        get("ideas/v3/checkpoint").await.as_deref() == Some(checkpoint.note.as_bytes())
+        objects.get("ideas/v3/checkpoint").await.as_deref() == Some(checkpoint.note.as_bytes())
     })
     .await;
     world.stop();
     let bundle = format!("ideas/v3/tile/entries/000.p/{}", stats.entries);
-    assert!(get(&bundle).await.is_some());
+    assert!(objects.get(&bundle).await.is_some());
     for key in ["ideas/v3/checkpoint", &bundle] {
-        client.delete_object().bucket("log").key(key).send().await.unwrap();
+        objects.delete(key).await;
     }
     world.serve().await;
     wait_until(SOON, "all is put again", async || {
-        get(&bundle).await.is_some() && get("ideas/v3/checkpoint").await.is_some()
+        objects.get(&bundle).await.is_some() && objects.get("ideas/v3/checkpoint").await.is_some()
     })
     .await;
     world.stop();
 
     // A store that is away holds no entry up; they are signed when it has been asked.
-    stop.cancel();
-    running.await.unwrap().unwrap();
+    objects.stop().await;
     world.serve().await;
     assert!(world.append(idea(9, &some_text())).await.created);
     let now = world.until("it is appended", |now| now.entries > stats.entries).await;
@@ -179,18 +144,4 @@ fn copy_dir(from: &Path, to: &Path) {
             fs::copy(entry.path(), to).unwrap();
         }
     }
-}
-
-fn s3(address: SocketAddr) -> aws_sdk_s3::Client {
-    let keys =
-        aws_credential_types::Credentials::from_keys("mesh-test", "a secret of the test", None);
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
-        .region(aws_sdk_s3::config::Region::new("us-east-1"))
-        .endpoint_url(format!("http://{address}"))
-        .force_path_style(true)
-        .credentials_provider(keys)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    aws_sdk_s3::Client::from_conf(config)
 }

@@ -97,7 +97,7 @@ async fn killed_again_and_again(home: Home) {
 
 /// Nothing acknowledged is missing, and every checkpoint that was seen is one of this log.
 async fn check(place: &Place, told: &Told) {
-    let report = local(place).await.unwrap();
+    let report = local(place, None).await.unwrap();
     assert_eq!(report.findings, vec![]);
     let files = TileDir::of_log(&place.data, 1);
     let owner = Owner::of(place).await;

@@ -13,6 +13,8 @@ mod kit;
 mod commanding;
 mod copying;
 mod killing;
+mod objects;
+mod restoring;
 mod talking;
 mod witnessing;
 mod world;

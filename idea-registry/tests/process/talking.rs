@@ -49,7 +49,7 @@ async fn questions_over_nats_are_answered_and_what_waited_in_the_stream_is_appen
     let info: serde_json::Value = serde_json::from_slice(&info.payload).unwrap();
     assert_eq!(info["endpoints"].as_array().unwrap().len(), 17);
     world.stop();
-    assert!(local(&world.home.place).await.unwrap().ok);
+    assert!(local(&world.home.place, None).await.unwrap().ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]

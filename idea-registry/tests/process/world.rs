@@ -45,6 +45,13 @@ impl World {
         Self { nats, home, config, process: None, client }
     }
 
+    /// From now on another database of the same server.
+    pub(crate) fn use_database(&mut self, database: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, text.replace(&self.home.place.database, database)).unwrap();
+        self.home.place.database = database.to_owned();
+    }
+
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-ideas"));
         command.args(["serve", "--config"]).arg(&self.config);

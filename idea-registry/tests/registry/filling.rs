@@ -65,5 +65,5 @@ pub(crate) async fn fill(registry: &Registry) -> IdeaId {
 }
 
 pub(crate) async fn verified(home: &Home) -> Report {
-    local(&home.place).await.unwrap()
+    local(&home.place, None).await.unwrap()
 }

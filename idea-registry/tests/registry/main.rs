@@ -18,3 +18,4 @@ mod rebuilding;
 mod restarting;
 mod reverting;
 mod tampering;
+mod verifying;

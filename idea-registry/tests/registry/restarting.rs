@@ -102,6 +102,30 @@ async fn a_database_from_yesterday_halts_the_log_and_its_files_or_a_new_origin_g
     assert_eq!((report.findings, report.signed), (vec![], 3));
 }
 
+/// A checkpoint that cannot be read may be of a larger head than anybody else knows: nothing is begun behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_checkpoint_keeps_the_next_origin_from_beginning() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    append(&registry, &idea(1, &some_text())).await;
+    until_signed(&registry).await;
+    registry.stop().await;
+    let (file, identity) =
+        (home.place.data.join("v1/checkpoint"), home.place.data.join("identity.json"));
+    let (good, key) = (fs::read_to_string(&file).unwrap(), fs::read(&identity).unwrap());
+    for damaged in [good.replacen('1', "2", 1), good[..good.len() / 2].to_owned(), String::new()] {
+        fs::write(&file, damaged).unwrap();
+        let refused = restart_origin(&home.place, &Others::none()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Integrity, "{refused}");
+        assert!(refused.hint.unwrap().contains("put the file back"));
+        assert!(!home.place.data.join("v2").exists());
+        assert_eq!(fs::read(&identity).unwrap(), key, "the key is the old one");
+    }
+    fs::remove_file(&file).unwrap();
+    let restarted = restart_origin(&home.place, &Others::none()).await.unwrap();
+    assert_eq!((restarted.old_size, restarted.entries), (1, 2), "by its row");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_from_before_the_last_origin_never_leads_to_its_key_again() {
     let home = Home::sqlite();

@@ -1,10 +1,15 @@
 //! Whoever changes the log is refused or found.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use mesh_ideas::rebuild::from_leaves;
 
 use crate::{
     filling::{append, fill, verified},
-    kit::{Home, Owner, idea, some_text, until_signed},
+    kit::{Home, Owner, idea, sealed_idea, some_text, until_signed},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,6 +100,71 @@ async fn a_flipped_byte_is_found_where_it_is() {
     owner.run("UPDATE idea SET title = 'other' WHERE idx = 5").await;
     let report = verified(&home).await;
     assert_eq!((report.findings[0].index, report.findings[0].what), (Some(5), "projection"));
+}
+
+/// All files in and below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Goal: whichever file of the log is damaged is named. Method: flip a bit in the first, a middle and the last byte of
+/// every one of them, and take it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_of_any_file_is_named() {
+    for home in Home::both().await {
+        let registry = home.start().await;
+        fill(&registry).await;
+        let sealed = append(&registry, &sealed_idea(1, "A plan that stays", "kept")).await;
+        // Packs are closed within their bundle by long texts.
+        for n in 0..3 {
+            append(&registry, &idea(1, &format!("{n} {}", "long ".repeat(60_000)))).await;
+        }
+        registry.stop().await;
+        let v1 = home.place.data.join("v1");
+        // Partial files of former heads are of no use any more.
+        fs::remove_dir_all(v1.join("tile")).unwrap();
+        fs::remove_dir_all(v1.join("bodies")).unwrap();
+        assert_eq!(from_leaves(&home.place).await.unwrap().texts_missing, 0);
+        assert_eq!(verified(&home).await.findings, vec![]);
+        let packs = files(&v1.join("bodies"));
+        assert_eq!(packs.len(), 3, "{packs:?}");
+        for path in files(&v1) {
+            let good = fs::read(&path).unwrap();
+            let name = path.strip_prefix(&v1).unwrap().to_str().unwrap().to_owned();
+            let what = match name.split('/').next().unwrap() {
+                "bodies" => "pack",
+                "tile" => "tile",
+                _ => "checkpoint",
+            };
+            for at in [0, good.len() / 2, good.len() - 1] {
+                let mut bad = good.clone();
+                bad[at] ^= 1;
+                fs::write(&path, bad).unwrap();
+                let report = verified(&home).await;
+                let found = report.findings.iter().find(|finding| finding.what == what);
+                let found = found.unwrap_or_else(|| panic!("{name}: {report:?}"));
+                let named = what == "checkpoint" || found.detail.contains(&name);
+                assert!(named && (what == "checkpoint" || found.index.is_some()), "{found:?}");
+            }
+            fs::remove_file(&path).unwrap();
+            assert!(!verified(&home).await.ok, "{name} is gone");
+            fs::write(&path, good).unwrap();
+        }
+        assert_eq!(verified(&home).await.findings, vec![]);
+
+        // A pack whose last line is right, and whose sealed text is another.
+        let holder = packs.iter().find(|path| fs::read_to_string(path).unwrap().contains("kept"));
+        let path = holder.unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        let line = text.lines().find(|line| line.contains("\"subject\":\"kept\"")).unwrap();
+        let forged = line.replacen("\"sealed\":\"", "\"sealed\":\"AAAA", 1);
+        let before = text.rsplit_once("sha256 ").unwrap().0.replace(line, &forged);
+        let hash = mesh_ideas_core::body_hash(&before, None);
+        fs::write(path, format!("{before}sha256 {hash}\n")).unwrap();
+        let report = verified(&home).await;
+        assert_eq!((report.findings[0].what, report.findings[0].index), ("pack", sealed.index));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_ideas_core::ledger::{
-    ContentRow, EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow, SeenRow,
-};
+use mesh_ideas_core::ledger::{EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
 use mesh_schemas::{
     JobId,
-    idea::{EntryId, IdeaId, IdeaJob},
+    idea::{IdeaId, IdeaJob},
 };
 use sqlx::FromRow;
 
@@ -40,27 +38,6 @@ struct Opinion {
     cost: Option<i64>,
     risk: Option<i64>,
     vote: Option<i64>,
-}
-
-#[derive(FromRow)]
-struct Content {
-    hash: String,
-    entry: String,
-    idea: String,
-    sealed: Option<String>,
-}
-
-#[derive(FromRow)]
-struct Seen {
-    entry: String,
-    idx: i64,
-    idea: String,
-}
-
-#[derive(FromRow)]
-struct Hidden {
-    entry: String,
-    tombstone: String,
 }
 
 impl Store {
@@ -116,34 +93,6 @@ impl Store {
             Ok(IdeaJob { idea, job, job_name: name, state, entry })
         };
         rows.into_iter().map(job).collect()
-    }
-
-    /// What is known of texts and of entries that were seen again, whole.
-    pub(crate) async fn for_verifying(&self) -> Result<Ledger, StoreError> {
-        let mut ledger = self.for_ranking().await?;
-        let text = "SELECT hash, entry, idea, sealed FROM content";
-        for row in self.db.fetch::<Content>(Query::new("reading contents", text)).await? {
-            let (entry, idea) =
-                (parse("content.entry", &row.entry)?, parse("content.idea", &row.idea)?);
-            let (hash, sealed) = (parse("content.hash", &row.hash)?, row.sealed);
-            ledger.contents.insert(hash, ContentRow { entry, idea, sealed });
-        }
-        let text = "SELECT s.entry, s.idx, a.idea FROM seen s JOIN about a ON a.idx = s.idx";
-        for row in self.db.fetch::<Seen>(Query::new("reading seen", text)).await? {
-            let (index, idea) = (number("seen.idx", row.idx)?, parse("about.idea", &row.idea)?);
-            ledger.seen.insert(parse("seen.entry", &row.entry)?, SeenRow { index, idea });
-        }
-        Ok(ledger)
-    }
-
-    /// Entries whose text is hidden, each with its tombstone.
-    pub(crate) async fn hidden(&self) -> Result<BTreeMap<EntryId, EntryId>, StoreError> {
-        let text = "SELECT entry, tombstone FROM hidden";
-        let rows: Vec<Hidden> = self.db.fetch(Query::new("reading tombstones", text)).await?;
-        let pair = |row: &Hidden| {
-            Ok((parse("hidden.entry", &row.entry)?, parse("hidden.tombstone", &row.tombstone)?))
-        };
-        rows.iter().map(pair).collect()
     }
 
     /// As much of the ledger as ranking needs, whole.

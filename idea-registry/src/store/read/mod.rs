@@ -3,6 +3,8 @@
 mod entries;
 mod graph;
 mod ideas;
+mod tables;
 
 pub(crate) use entries::StoredEntry;
 pub(crate) use ideas::Listing;
+pub(crate) use tables::Table;

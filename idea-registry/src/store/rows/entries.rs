@@ -135,11 +135,10 @@ impl Tx {
         text: Dialects,
         rows: impl Iterator<Item = R>,
     ) -> Pending<'_, ()> {
-        let rows: Vec<R> = rows.collect();
-        let query = if rows.is_empty() { None } else { Some(Query::over(doing, text, &rows)) };
+        let query = over_any(doing, text, rows);
         Box::pin(async move {
-            match query {
-                Some(query) => self.execute(query?).await.map(drop),
+            match query? {
+                Some(query) => self.execute(query).await.map(drop),
                 None => Ok(()),
             }
         })
@@ -152,13 +151,22 @@ impl Tx {
         text: Dialects,
         rows: impl Iterator<Item = R>,
     ) -> Pending<'_, ()> {
-        let rows: Vec<R> = rows.collect();
-        let query = if rows.is_empty() { None } else { Some(Query::over(doing, text, &rows)) };
+        let query = over_any(doing, text, rows);
         Box::pin(async move {
-            match query {
-                Some(query) => self.later(query?).await,
+            match query? {
+                Some(query) => self.later(query).await,
                 None => Ok(()),
             }
         })
     }
+}
+
+/// A statement over rows; none when there are no rows.
+fn over_any<R: serde::Serialize>(
+    doing: &'static str,
+    text: Dialects,
+    rows: impl Iterator<Item = R>,
+) -> Result<Option<Query>, StoreError> {
+    let rows: Vec<R> = rows.collect();
+    if rows.is_empty() { Ok(None) } else { Query::over(doing, text, &rows).map(Some) }
 }

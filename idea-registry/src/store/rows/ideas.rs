@@ -85,7 +85,7 @@ impl Tx {
 }
 
 /// A row's values in the order of the columns.
-fn values(row: &IdeaRow) -> Result<serde_json::Value, StoreError> {
+pub(crate) fn values(row: &IdeaRow) -> Result<serde_json::Value, StoreError> {
     let value = serde_json::to_value(&row.tags).map(|tags| {
         serde_json::json!([
             row.id,

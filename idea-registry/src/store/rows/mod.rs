@@ -16,8 +16,9 @@ use mesh_ideas_core::ledger::{Change, Ledger, Wanted};
 use mesh_schemas::idea::EntryId;
 
 pub(crate) use edges::Row as EdgeRecord;
-pub(crate) use ideas::Row as IdeaRecord;
+pub(crate) use ideas::{Row as IdeaRecord, values as idea_values};
 pub(crate) use links::Row as JobRecord;
+pub(crate) use texts::to_stored as stored_near;
 use touched::Touched;
 
 use super::{StoreError, Tx};

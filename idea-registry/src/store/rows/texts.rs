@@ -59,7 +59,7 @@ const SAVE_WORDS: Dialects = Dialects {
 };
 
 /// Signature and bands as they are stored.
-fn to_stored(near: &Near) -> String {
+pub(crate) fn to_stored(near: &Near) -> String {
     let mut bytes = near.signature.as_bytes().to_vec();
     bytes.extend(near.bands.iter().flat_map(|band| band.to_le_bytes()));
     BASE64.encode(&bytes)

@@ -1,0 +1,179 @@
+//! Packs from rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
+use mesh_tlog::TILE_WIDTH;
+use tokio::task::block_in_place;
+use tracing::error;
+
+use super::{Erasures, Named, Pack, cut, decode, encode, is_sound, read};
+use crate::{
+    store::{Body, Keys, Leaf, Store, Tx},
+    tiles::TileDir,
+};
+
+/// Writes packs of one log.
+#[derive(Debug)]
+pub(crate) struct Packer {
+    store: Store,
+    log: u32,
+    tiles: TileDir,
+    /// As they were when a sealed text was missing last.
+    erasures: Erasures,
+}
+
+/// What was written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Of the packs that were closed, where they lay before.
+    superseded: Vec<String>,
+    /// Entries whose texts are nowhere, though the log does not say that they were erased.
+    pub(crate) missing: u64,
+}
+
+impl Packer {
+    pub(crate) fn new(store: &Store, log: u32, tiles: &TileDir) -> Self {
+        Self { store: store.clone(), log, tiles: tiles.clone(), erasures: Erasures::default() }
+    }
+
+    /// Makes the packs of leaves that follow each other durable, and again the one that the first of them continues.
+    pub(crate) async fn write(&mut self, leaves: &[Leaf]) -> Result<Written, Problem> {
+        let Some(from) = leaves.first().map(|leaf| leaf.index) else {
+            return Ok(Written::default());
+        };
+        let before = from % u64::from(TILE_WIDTH);
+        let earlier = self.store.leaves(self.log, from - before, before).await?;
+        let all: Vec<&Leaf> = earlier.iter().chain(leaves).collect();
+        let bundle = |leaf: &Leaf| leaf.index / u64::from(TILE_WIDTH);
+        let mut written = Written::default();
+        for bundle in all.chunk_by(|one, next| bundle(one) == bundle(next)) {
+            let first = bundle.first().map_or(0, |leaf| leaf.index);
+            let packs = cut(first, bundle.iter().map(|leaf| leaf.data.as_bytes()));
+            for pack in packs.into_iter().filter(|pack| pack.end() > from) {
+                written.missing += self.write_one(&pack).await?;
+                written.superseded.extend(pack.closed.then(|| pack.partial_dir()));
+            }
+        }
+        Ok(written)
+    }
+
+    /// Makes all packs of the log up to a size; how many texts are missing.
+    pub(crate) async fn write_all(&mut self, size: u64) -> Result<u64, Problem> {
+        let (mut next, mut missing) = (0, 0);
+        while next < size {
+            let count = u64::from(TILE_WIDTH).min(size - next);
+            let leaves = self.store.leaves(self.log, next, count).await?;
+            let Some(last) = leaves.last() else { break };
+            next = last.index + 1;
+            let written = self.write(&leaves).await?;
+            self.tidy(&written);
+            missing += written.missing;
+        }
+        Ok(missing)
+    }
+
+    /// The packs of the log's last bundle are there and whole.
+    pub(crate) async fn has_edge(&self, size: u64) -> Result<bool, Problem> {
+        let first = size.saturating_sub(1) / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH);
+        let leaves = self.store.leaves(self.log, first, size - first).await?;
+        let packs = cut(first, leaves.iter().map(|leaf| leaf.data.as_bytes()));
+        let is_there = |pack: &Pack| {
+            let file = read(&self.tiles, pack).ok().flatten();
+            file.is_some_and(|file| decode(&file.bytes).whole)
+        };
+        Ok(packs.iter().all(is_there))
+    }
+
+    /// Removes what closed packs took the place of, once nobody needs it to continue.
+    pub(crate) fn tidy(&self, written: &Written) {
+        written.superseded.iter().for_each(|dir| self.tiles.remove_below(dir));
+    }
+
+    async fn write_one(&mut self, pack: &Pack) -> Result<u64, Problem> {
+        let hashes: BTreeSet<Sha256> = pack.named.iter().map(|named| named.body.hash).collect();
+        let mut found = self.store.bodies(&hashes).await?;
+        let missing = self.recover(pack, &mut found).await?;
+        let mut bodies = Vec::with_capacity(found.len());
+        bodies.extend(pack.named.iter().filter_map(|named| found.remove(&named.body.hash)));
+        let path = pack.path();
+        block_in_place(|| self.tiles.write_pack(&path, &encode(&bodies))).map_err(|error| {
+            Problem::new(ErrorCode::Io, format!("cannot write {path}: {error}"))
+                .hint("check that the disk is writable and not full")
+        })?;
+        Ok(missing)
+    }
+
+    /// Adds what the database has not and an older file has: a file is never replaced by one with less.
+    async fn recover(
+        &mut self,
+        pack: &Pack,
+        found: &mut BTreeMap<Sha256, Body>,
+    ) -> Result<u64, Problem> {
+        let lost = self.lost(pack, found).await?;
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let older = self.texts_in_files(pack)?;
+        let mut missing = 0;
+        for named in lost {
+            let wanted = &named.body;
+            let sound =
+                |body: &&Body| body.hash == wanted.hash && is_sound(wanted, body, &Keys::new());
+            if let Some(body) = older.iter().find(sound) {
+                found.insert(body.hash, body.clone());
+            } else {
+                missing += 1;
+                error!("The text of the entry {} is in no row and no file", named.index);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// What is in no row, and was not erased.
+    async fn lost<'p>(
+        &mut self,
+        pack: &'p Pack,
+        found: &BTreeMap<Sha256, Body>,
+    ) -> Result<Vec<&'p Named>, Problem> {
+        let named = pack.named.iter().filter(|named| !found.contains_key(&named.body.hash));
+        let mut lost: Vec<&Named> = named.collect();
+        if lost.iter().any(|named| named.body.sealed.is_some()) {
+            lost.retain(|named| self.erasures.of(named).is_none());
+            if lost.iter().any(|named| named.body.sealed.is_some()) {
+                self.erasures = self.store.erasures(self.log).await?;
+                lost.retain(|named| self.erasures.of(named).is_none());
+            }
+        }
+        Ok(lost)
+    }
+
+    fn texts_in_files(&self, pack: &Pack) -> Result<Vec<Body>, Problem> {
+        let files = self.tiles.packs_at(&pack.closed_path(), &pack.partial_dir());
+        let files = files.map_err(|error| {
+            Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", pack.path()))
+        })?;
+        Ok(files.iter().flat_map(|bytes| decode(bytes).lines).flatten().collect())
+    }
+
+    /// Puts the texts into their rows that only files have; how many.
+    pub(crate) async fn put_back(&mut self, tx: &mut Tx) -> Result<u64, Problem> {
+        let (mut next, mut put_back) = (0, 0);
+        loop {
+            let leaves = self.store.leaves(self.log, next, u64::from(TILE_WIDTH)).await?;
+            let Some(last) = leaves.last() else { return Ok(put_back) };
+            let packs = cut(next, leaves.iter().map(|leaf| leaf.data.as_bytes()));
+            next = last.index + 1;
+            for pack in &packs {
+                let hashes = pack.named.iter().map(|named| named.body.hash).collect();
+                let mut found = self.store.bodies(&hashes).await?;
+                let rows: BTreeSet<Sha256> = found.keys().copied().collect();
+                self.recover(pack, &mut found).await?;
+                found.retain(|hash, _| !rows.contains(hash));
+                let bodies: Vec<Body> = found.into_values().collect();
+                tx.insert_bodies(&bodies).await?;
+                put_back += u64::try_from(bodies.len()).unwrap_or(u64::MAX);
+            }
+        }
+    }
+}
