@@ -107,7 +107,7 @@ async fn a_head_that_too_few_witnesses_cosigned_is_refused() {
 
     // A head without it is refused, whoever was asked before; the variable and the context file say the same.
     near.stop();
-    bob.does(&["add", "An idea that nobody has seen"]).await;
+    bob.does(&["add", "Looms by moonlight"]).await;
     wait_until(SOON, "it is signed", async || mesh.get::<Value>("/ledger").await["signed"] == 2)
         .await;
     let context = ann.home().join("context.toml");

@@ -19,7 +19,7 @@ use crate::{client::Client, output};
 
 /// How long a head is waited for that witnesses have cosigned, which they do about once a second; and one that has an entry
 /// which is durable.
-const HEAD_WITHIN: Duration = Duration::from_secs(15);
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks. A busy log has a new head, which nobody has cosigned yet, four times a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -43,9 +43,10 @@ impl Log {
     /// being asked.
     pub(crate) async fn open(client: Client, witnesses: Witnesses) -> Result<Self, Problem> {
         let memory = Memory::of(&client)?;
-        let (shown, log, seen) = witnessed(&client, &witnesses).await?;
+        let key = memory.key()?;
+        let (shown, log, seen) = witnessed(&client, &witnesses, key.as_deref()).await?;
         let authors = vouched(&log, &shown.authors)?;
-        match memory.key()? {
+        match key {
             None => {
                 memory.keep_key(&shown.key)?;
                 output::note(format!("the log's key from now on: {}", shown.key));
@@ -150,17 +151,22 @@ pub(crate) fn log_key(client: &Client) -> Result<String, Problem> {
     })
 }
 
-/// The latest head that enough witnesses have cosigned, by the key that comes with it.
+/// The latest head that enough witnesses have cosigned, by the key that comes with it. A log with another key than `known`
+/// has first an empty head, in which it cannot say yet where it comes from.
 async fn witnessed(
     client: &Client,
     witnesses: &Witnesses,
+    known: Option<&str>,
 ) -> Result<(LedgerCheckpoint, TrustedLog, SignedCheckpoint), Problem> {
     let begun = Instant::now();
     loop {
         let shown: LedgerCheckpoint = client.get("/ledger/checkpoint").await?;
         let log = trusted(&shown.key)?;
         let seen = opened(&log, &shown.note)?;
+        let is_new = known.is_some_and(|known| known != shown.key);
+        let is_empty = is_new && seen.head().size == 0 && begun.elapsed() <= HEAD_WITHIN;
         match witnesses.check(&seen) {
+            Ok(()) if is_empty => tokio::time::sleep(LOOK_EVERY).await,
             Ok(()) => return Ok((shown, log, seen)),
             Err(problem) if begun.elapsed() > HEAD_WITHIN => return Err(problem),
             Err(_) => tokio::time::sleep(LOOK_EVERY).await,
