@@ -1,6 +1,9 @@
 //! Which cluster a command talks to: flags, then `MESH_*`, then the context file that `mesh up` wrote.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use mesh_schemas::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
@@ -18,13 +21,25 @@ pub(crate) struct Context {
     /// PEM of the cluster's certificate authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Keys of witnesses without whose cosignatures no head of the ledger is believed; written by the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) witnesses: Vec<String>,
+    /// How many of them must have cosigned; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness_quorum: Option<NonZeroUsize>,
 }
 
 impl Context {
-    /// Writes it for the commands that follow; without a home directory there is nowhere to.
-    pub(crate) fn save(&self) -> Result<(), Problem> {
+    /// Writes it for the commands that follow; without a home directory there is nowhere to. What the user wrote about
+    /// this cluster stays.
+    pub(crate) fn save(mut self) -> Result<(), Problem> {
         let Some(path) = path() else { return Ok(()) };
-        let text = toml::to_string(self)
+        if let Ok(Some(kept)) = Self::load()
+            && kept.server == self.server
+        {
+            (self.witnesses, self.witness_quorum) = (kept.witnesses, kept.witness_quorum);
+        }
+        let text = toml::to_string(&self)
             .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|error| io("create", dir, &error))?;
@@ -77,6 +92,12 @@ pub(crate) fn client(global: &Global) -> Result<Client, Problem> {
         }
     };
     Ok(Client::new(&server, token.trim(), ca_pem.as_deref())?.with_token_from(source))
+}
+
+/// The witnesses that the context file names, and how many of them must have cosigned.
+pub(crate) fn witnesses() -> Result<(Vec<String>, Option<NonZeroUsize>), Problem> {
+    let context = Context::load()?.unwrap_or_default();
+    Ok((context.witnesses, context.witness_quorum))
 }
 
 /// The text of a file that the user named.

@@ -3,12 +3,18 @@
 
 mod key;
 mod log;
+mod memory;
+mod origin;
 mod sender;
 mod spool;
+mod tiles;
+mod witnesses;
 
 pub(crate) use key::Author;
-pub(crate) use log::{Log, log_key, trusted};
-pub(crate) use sender::{Body, Flushed, Sender, Sent, path_part};
+pub(crate) use log::{Log, log_key};
+pub(crate) use memory::trusted;
+pub(crate) use sender::{Body, Flushed, Sender, Sent, idea_id, path_part};
+pub(crate) use witnesses::{WitnessArgs, Witnesses};
 
 use std::path::PathBuf;
 

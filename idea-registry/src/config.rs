@@ -93,6 +93,9 @@ pub struct WitnessConfig {
     pub url: String,
     /// Its verifier key, `name+id+key`.
     pub key: String,
+    /// PEM of the authority that signed its certificate, when it has one of its own; nobody else is trusted then.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 fn default_region() -> String {

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use mesh_fabric::{files::write_private, ids, time};
 use mesh_ideas_core::{SigningKey, author_of};
-use mesh_schemas::{ErrorCode, Problem, idea::AuthorId};
-use mesh_tlog::{KeyKind, SignerKey, TrustedLog};
+use mesh_schemas::{
+    ErrorCode, Problem,
+    idea::{AUTHORS_STATEMENT, AuthorId},
+};
+use mesh_tlog::{KeyKind, SignerKey, TrustedLog, sign_statement};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{LogRow, Store, WriterLock};
@@ -50,6 +53,16 @@ impl Identity {
     /// The registry as an author.
     pub fn author(&self) -> AuthorId {
         author_of(&self.author_key)
+    }
+
+    /// Which keys the registry's own entries are signed with, signed by the log's key.
+    ///
+    /// # Errors
+    /// `E_INTERNAL`; the key is one of a log, and authors have no spaces.
+    pub(crate) fn authors_note(&self) -> Result<String, Problem> {
+        let authors: Vec<String> = self.authors.iter().map(ToString::to_string).collect();
+        sign_statement(AUTHORS_STATEMENT, &authors, &self.signer)
+            .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))
     }
 
     /// The log as a verifier sees it.

@@ -101,6 +101,7 @@ async fn carry_over(
         old_origin: old_origin.to_owned(),
         old_size: head.size,
         old_root: Sha256(head.root.0),
+        key: Some(identity.signer.verifier().to_string()),
     };
     let entry = sign(Unsigned { name: None, time: time::now(), say }, &identity.author_key);
     let data = String::from_utf8_lossy(&leaf_data(&entry)).into_owned();

@@ -24,6 +24,12 @@ impl TileDir {
         Self { root: data.join(format!("v{version}")) }
     }
 
+    /// The files of another version of the origin, beside these.
+    #[must_use]
+    pub(crate) fn of_version(&self, version: u32) -> Self {
+        Self { root: self.root.with_file_name(format!("v{version}")) }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.root

@@ -76,7 +76,8 @@ conformance! {
         events_are_numbered_in_order_without_gaps,
         events_are_filtered_by_job_and_number;
     ledger:
-        jobs_of_ideas_are_told_in_order_and_once_they_were;
+        jobs_of_ideas_are_told_in_order_and_once_they_were,
+        jobs_without_their_idea_are_parked_until_they_are_taken;
     nodes:
         nodes_and_journals_are_loaded_as_last_written;
     access:

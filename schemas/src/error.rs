@@ -116,6 +116,8 @@ error_codes! {
     LedgerRollback = "E_LEDGER_ROLLBACK", 500, 8;
     /// Two heads of the log that no one history has.
     LedgerFork = "E_LEDGER_FORK", 500, 8;
+    /// Fewer of the named witnesses have cosigned the log's head than must have.
+    LedgerUnwitnessed = "E_LEDGER_UNWITNESSED", 500, 8;
     /// A listener beyond loopback without TLS and tokens.
     InsecureBind = "E_INSECURE_BIND", 400, 2;
     /// A configuration file or variable that cannot be used.

@@ -18,13 +18,13 @@ mod hash;
 mod view;
 
 pub use ask::{
-    Appended, Direction, IdeaQuery, LedgerAnswer, LedgerAsk, LedgerCheckpoint, LedgerProof,
-    LedgerStats, RankQuery, SearchQuery, Submission,
+    AUTHORS_STATEMENT, Appended, Direction, EdgeQuery, IdeaQuery, LedgerAnswer, LedgerAsk,
+    LedgerCheckpoint, LedgerProof, LedgerStats, PartQuery, RankQuery, SearchQuery, Submission,
 };
 pub use hash::{AuthorId, EntryId, HashError, IdeaId, Sha256, Signature};
 pub use view::{
-    EdgeView, EntryView, IdeaDetail, IdeaGraph, IdeaJob, IdeaView, IdeaWork, JobIdeas, LogEntry,
-    OwnerView, RankTerm, RankedIdea,
+    EdgeView, EntryView, IdeaDetail, IdeaGraph, IdeaJob, IdeaPart, IdeaView, IdeaWork, JobIdeas,
+    LogEntry, OwnerView, RankTerm, RankedIdea,
 };
 
 /// Version of an entry.
@@ -200,6 +200,10 @@ pub enum Say {
         old_size: u64,
         /// Its root at that size.
         old_root: Sha256,
+        /// The verifier key of the log that begins here, so that nobody can put the entry at the head of another; absent in
+        /// logs of before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
 }
 

@@ -5,7 +5,7 @@ mod ideas_kit;
 
 use std::{fs, time::Duration};
 
-use ideas_kit::Person;
+use ideas_kit::{Person, copy_dir};
 use mesh_schemas::{
     JobSpec,
     attempt::JobState,
@@ -354,16 +354,4 @@ async fn a_log_that_was_set_back_is_refused_with_the_evidence() {
     })
     .await;
     assert!(forked.contains("evidence"), "{forked}");
-}
-
-fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().flatten() {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy_dir(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
-    }
 }

@@ -5,6 +5,7 @@ mod add;
 mod carry;
 mod check;
 mod look;
+mod whole;
 
 use std::process::ExitCode;
 

@@ -148,16 +148,25 @@ impl Sender {
 
     /// The id of an idea; a whole one is believed, so that it works while the mesh is out of reach.
     pub(crate) async fn idea_id(&self, id: &str) -> Result<IdeaId, Problem> {
-        match id.parse() {
-            Ok(id) => Ok(id),
-            Err(_) => Ok(self.idea(id).await?.view.id),
-        }
+        idea_id(&self.client, id).await
     }
 
     /// An idea by its id or the beginning of it.
     pub(crate) async fn idea(&self, id: &str) -> Result<IdeaDetail, Problem> {
-        self.client.get(&format!("/ideas/{}", path_part(id)?)).await
+        idea(&self.client, id).await
     }
+}
+
+/// The id of an idea; a whole one is believed.
+pub(crate) async fn idea_id(client: &Client, id: &str) -> Result<IdeaId, Problem> {
+    match id.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(idea(client, id).await?.view.id),
+    }
+}
+
+async fn idea(client: &Client, id: &str) -> Result<IdeaDetail, Problem> {
+    client.get(&format!("/ideas/{}", path_part(id)?)).await
 }
 
 /// No later try of the same entry can end otherwise.
@@ -202,6 +211,7 @@ fn is_final(problem: &Problem) -> bool {
         | ErrorCode::LedgerDown
         | ErrorCode::LedgerRollback
         | ErrorCode::LedgerFork
+        | ErrorCode::LedgerUnwitnessed
         | ErrorCode::InsecureBind
         | ErrorCode::Config
         | ErrorCode::MissingTool

@@ -186,7 +186,10 @@ fn check_say(say: &Say, entry: &Entry) -> Result<(), Problem> {
         }
         Say::Tombstone { reason, .. } => check_note("say.reason", reason),
         Say::Erased { subject } => mesh_schemas::text::check_name("say.subject", subject),
-        Say::Origin { old_origin, .. } => check_line("say.old_origin", old_origin),
+        Say::Origin { old_origin, key, .. } => {
+            check_line("say.old_origin", old_origin)?;
+            key.as_deref().map_or(Ok(()), |key| check_line("say.key", key))
+        }
     }
 }
 

@@ -169,7 +169,12 @@ fn the_registrys_kinds_are_the_registrys() {
         Say::Job { idea, job: job(1), state: JobState::Running, job_name },
         Say::SeenAgain { idea, entry, by: author(1), by_sig: said(1, idea_say("t", &[])).sig },
         Say::Erased { subject: "team-a".into() },
-        Say::Origin { old_origin: "x/v1".into(), old_size: 3, old_root: Sha256([0; 32]) },
+        Say::Origin {
+            old_origin: "x/v1".into(),
+            old_size: 3,
+            old_root: Sha256([0; 32]),
+            key: None,
+        },
         proposed,
     ];
     for say in kinds {
@@ -228,7 +233,12 @@ fn versions_sizes_and_signatures_are_looked_at() {
     let mut long =
         idea_with(|tags, _| tags.extend((0..300).map(|n| format!("{n:03}{}", "x".repeat(60)))));
     assert_eq!(refused(&long), (ErrorCode::TooLarge, "entry".into()));
-    let say = Say::Origin { old_origin: "x".into(), old_size: 1 << 53, old_root: Sha256([0; 32]) };
+    let say = Say::Origin {
+        old_origin: "x".into(),
+        old_size: 1 << 53,
+        old_root: Sha256([0; 32]),
+        key: None,
+    };
     long = bare(0, say);
     assert_eq!(refused(&long), invalid("say.old_size"));
 }

@@ -66,7 +66,8 @@ fn no_title_can_end_its_label() {
     };
     let ideas = vec![view(1, "\"];\nevil [label=\"\\"), view(2, ""), view(3, "خطة \\N")];
     let proposed = EdgeView { proposed: true, ..edge(1, 2, Relation::Duplicates) };
-    let graph = IdeaGraph { ideas, edges: vec![proposed], components: Vec::new() };
+    let graph =
+        IdeaGraph { ideas, edges: vec![proposed], components: Vec::new(), truncated: false };
     let picture = dot(&graph);
     assert_eq!(picture.lines().count(), 7, "{picture}");
     assert!(picture.contains(r#"[label="\"]; evil [label=\"\\"];"#), "{picture}");

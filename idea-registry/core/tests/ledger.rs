@@ -249,10 +249,20 @@ fn the_latest_ranking_of_each_author_counts() {
 
 #[test]
 fn an_origin_is_the_first_entry_or_none() {
-    let origin = Say::Origin { old_origin: "x/v1".into(), old_size: 3, old_root: Sha256([0; 32]) };
+    let origin = Say::Origin {
+        old_origin: "x/v1".into(),
+        old_size: 3,
+        old_root: Sha256([0; 32]),
+        key: None,
+    };
     let mut log = Log::default();
     log.say(0, origin.clone()).unwrap();
-    let other = Say::Origin { old_origin: "y/v1".into(), old_size: 3, old_root: Sha256([0; 32]) };
+    let other = Say::Origin {
+        old_origin: "y/v1".into(),
+        old_size: 3,
+        old_root: Sha256([0; 32]),
+        key: None,
+    };
     assert_eq!(refused(log.say(0, other)), (ErrorCode::WrongState, "say.kind".into()));
 }
 
@@ -285,7 +295,7 @@ fn a_parent_that_was_seen_again_is_the_idea_that_has_its_text() {
     let edges: Vec<_> = log.ledger.edges.keys().map(|key| (key.from, key.to)).collect();
     assert_eq!(edges, [(child, first)]);
     assert_eq!(log.rebuilt(), log.ledger);
-    let mut auditor = mesh_ideas_core::audit::Auditor::new();
+    let mut auditor = mesh_ideas_core::audit::Auditor::new(registry().to_vec());
     for (index, entry) in (0..).zip(&log.leaves) {
         auditor.entry(index, &mesh_ideas_core::entry::leaf_data(entry)).unwrap();
     }

@@ -43,6 +43,7 @@ mod read;
 mod remember;
 mod shape;
 mod signed;
+mod statement;
 mod text;
 mod tile;
 mod witness;
@@ -64,6 +65,7 @@ pub use signed::{
     AnswerError, OpenError, ParseError, SignatureError, SignedCheckpoint, TrustedLog,
     UnverifiedCheckpoint,
 };
+pub use statement::{StatementError, sign_statement};
 pub use text::{Base64Error, DecimalError, SIZE_MAX};
 pub use tile::{CHECKPOINT_PATH, IndexPath, Level, TILE_WIDTH, Tile, TilePathError};
 pub use witness::{AddCheckpoint, Cosigned, Refused, RequestError, Witness, origin_hash};

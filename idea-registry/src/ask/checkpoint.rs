@@ -25,7 +25,7 @@ impl Answers {
     /// The latest signed checkpoint, and as it is shown.
     pub(super) fn checkpoint(&self) -> Result<(Arc<SignedCheckpoint>, LedgerCheckpoint), Problem> {
         let latest = self.shared.head.latest().ok_or_else(|| self.unsigned())?;
-        let shown = self.shown(&latest);
+        let shown = self.shown(&latest)?;
         Ok((latest, shown))
     }
 
@@ -50,7 +50,7 @@ impl Answers {
             None => None,
         };
         Ok(LedgerProof {
-            checkpoint: self.shown(&latest),
+            checkpoint: self.shown(&latest)?,
             entry,
             inclusion: hashes(inclusion),
             consistency: hashes(consistency),
@@ -65,9 +65,15 @@ impl Answers {
         let tiles = self.shared.head.tiles();
         let bytes = if path == CHECKPOINT_PATH {
             Ok(Some(self.checkpoint()?.0.to_string().into_bytes()))
+        } else if let Some((version, path)) = versioned(path) {
+            let former = tiles.of_version(version);
+            match path.parse::<Tile>() {
+                Ok(tile) => former.read(&tile),
+                Err(_) if path == CHECKPOINT_PATH => former.checkpoint(),
+                Err(_) => return Err(missing()),
+            }
         } else {
-            let tile: Tile = path.parse().map_err(|_| missing())?;
-            tiles.read(&tile)
+            tiles.read(&path.parse::<Tile>().map_err(|_| missing())?)
         };
         let bytes = bytes.map_err(|error| {
             Problem::new(ErrorCode::Io, format!("a file of the log cannot be read: {error}"))
@@ -122,9 +128,10 @@ impl Answers {
         }
     }
 
-    fn shown(&self, checkpoint: &SignedCheckpoint) -> LedgerCheckpoint {
-        let key = self.shared.identity.signer.verifier().to_string();
-        LedgerCheckpoint { note: checkpoint.to_string(), key }
+    fn shown(&self, checkpoint: &SignedCheckpoint) -> Result<LedgerCheckpoint, Problem> {
+        let identity = &self.shared.identity;
+        let (note, key) = (checkpoint.to_string(), identity.signer.verifier().to_string());
+        Ok(LedgerCheckpoint { note, key, authors: identity.authors_note()? })
     }
 
     fn unsigned(&self) -> Problem {
@@ -134,6 +141,14 @@ impl Answers {
                 .hint("try again in a second")
         })
     }
+}
+
+/// `v1/tile/…`: a file of the log with that version, which may be a former one. Who followed it checks with it that the
+/// log that goes on names its end.
+fn versioned(path: &str) -> Option<(u32, &str)> {
+    let (version, path) = path.strip_prefix('v')?.split_once('/')?;
+    let is_plain = !version.starts_with('0') && version.bytes().all(|b| b.is_ascii_digit());
+    Some((version.parse().ok().filter(|_| is_plain)?, path))
 }
 
 fn hashes(proof: Option<Vec<Hash>>) -> Vec<Sha256> {

@@ -4,6 +4,7 @@ mod checkpoint;
 mod idea;
 mod links;
 mod list;
+mod pages;
 mod ranking;
 mod stats;
 mod texts;
@@ -70,6 +71,7 @@ impl Answers {
                 LedgerAnswer::Appended(writer.append(&submission).await?)
             }
             LedgerAsk::JobState { idea, job, state, job_name } => {
+                let idea = self.standing(idea).await?.unwrap_or(idea);
                 LedgerAnswer::Appended(writer.job_state(idea, job, state, job_name).await?)
             }
             LedgerAsk::Erase { subject } => LedgerAnswer::Appended(writer.erase(subject).await?),
@@ -80,7 +82,9 @@ impl Answers {
             LedgerAsk::Graph { idea, depth, direction } => {
                 LedgerAnswer::Graph(self.graph(idea, depth, direction).await?)
             }
-            LedgerAsk::Jobs { idea } => self.jobs(idea).await?,
+            LedgerAsk::About(query) => self.about(&query).await?,
+            LedgerAsk::Edges(query) => self.edges(&query).await?,
+            LedgerAsk::Jobs(query) => self.jobs(&query).await?,
             LedgerAsk::Ideas { job } => self.ideas_of(job).await?,
             LedgerAsk::Exists { idea } => self.exists(idea).await?,
             LedgerAsk::Checkpoint {} => LedgerAnswer::Checkpoint(self.checkpoint()?.1),
@@ -96,12 +100,14 @@ impl Answers {
 }
 
 /// Every [`LedgerAsk::name`].
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 19] = [
     "append",
     "show",
     "list",
     "search",
     "rank",
+    "about",
+    "edges",
     "graph",
     "jobs",
     "ideas",

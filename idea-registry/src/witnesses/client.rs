@@ -6,7 +6,7 @@ use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{AddCheckpoint, VerifierKey, origin_hash};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 
-use crate::config::WitnessConfig;
+use crate::config::{WitnessConfig, text};
 
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,8 +38,9 @@ impl Witness {
     /// Reads the configuration; does not connect yet.
     pub(crate) fn open(config: &WitnessConfig) -> Result<Self, Problem> {
         let key = config.verifier()?;
-        let http = mesh_fabric::http::client(None)
-            .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
+        let ca_pem = config.ca_file.as_deref().map(|file| text("witnesses.ca_file", file));
+        let http = mesh_fabric::http::client(ca_pem.transpose()?.as_deref())
+            .map_err(|problem| problem.at("witnesses.ca_file"))?;
         Ok(Self { key, url: config.url.trim_end_matches('/').to_owned(), http })
     }
 

@@ -12,6 +12,7 @@ mod kit;
 
 mod commanding;
 mod copying;
+mod forking;
 mod killing;
 mod objects;
 mod restoring;

@@ -1,4 +1,4 @@
-//! Ideas: file, look, search, rank, and the way from an idea to its work and back.
+//! Ideas: file, look, search, rank.
 
 use aide::{
     NoApi, OperationInput,
@@ -17,12 +17,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mesh_schemas::{
-    JobId, Problem,
+    Problem,
     api::{PAGE_ROWS_MAX, Page},
     idea::{
         Appended, AuthorId, BODY_BYTES_MAX, Direction, ENTRY_BYTES_MAX, IdeaDetail, IdeaGraph,
-        IdeaId, IdeaJob, IdeaQuery, IdeaStatus, IdeaView, IdeaWork, JobIdeas, LedgerAnswer,
-        LedgerAsk, RankQuery, RankedIdea, Relation, SearchQuery, Submission,
+        IdeaId, IdeaQuery, IdeaStatus, IdeaView, LedgerAnswer, LedgerAsk, RankQuery, RankedIdea,
+        Relation, SearchQuery, Submission,
     },
 };
 use schemars::JsonSchema;
@@ -31,8 +31,8 @@ use serde::Deserialize;
 use super::{
     Api, body,
     caller::{Caller, Read, Submit},
-    jobs, page,
-    params::{InPath, InQuery, JobPath},
+    page,
+    params::{InPath, InQuery},
     problem::{ApiError, ApiResult},
     strict_json,
 };
@@ -40,8 +40,6 @@ use crate::ledger::strange;
 
 /// Longest submission: a text of which every character is escaped, and its entry.
 const SUBMISSION_BYTES_MAX: usize = 2 * BODY_BYTES_MAX + 2 * ENTRY_BYTES_MAX;
-/// Most tasks of one job whose artifacts are told with an idea's work.
-const WORK_TASKS_MAX: u32 = 100;
 /// How far a neighbourhood reaches when not said, and at most.
 const DEPTH: u32 = 2;
 const DEPTH_MAX: u32 = 16;
@@ -54,8 +52,6 @@ pub(super) fn routes() -> ApiRouter<Api> {
         .api_route("/ideas/ranking", get_with(ranking, doc_ranking))
         .api_route("/ideas/graph", get_with(graph, doc_graph))
         .api_route("/ideas/{idea}", get_with(show, doc_show))
-        .api_route("/ideas/{idea}/work", get_with(work, doc_work))
-        .api_route("/jobs/{job}/ideas", get_with(of_job, doc_of_job))
 }
 
 /// A submission.
@@ -201,7 +197,13 @@ struct GraphQuery {
 }
 
 fn doc_graph(op: TransformOperation<'_>) -> TransformOperation<'_> {
-    op.id("idea_graph").summary("Ideas and the edges between them").tag("ideas")
+    op.id("idea_graph")
+        .summary("Ideas and the edges between them")
+        .description(
+            "At most 500 ideas and 5,000 edges: `truncated` says that there are more, and \
+             `/ideas/edges` has all edges page by page.",
+        )
+        .tag("ideas")
 }
 
 async fn graph(
@@ -225,13 +227,18 @@ async fn graph(
 
 /// `/ideas/{idea}`
 #[derive(Debug, Deserialize, JsonSchema)]
-struct IdeaPath {
+pub(super) struct IdeaPath {
     /// The idea's id, or its beginning of at least six digits.
-    idea: String,
+    pub(super) idea: String,
 }
 
 fn doc_show(op: TransformOperation<'_>) -> TransformOperation<'_> {
-    op.id("show_idea").summary("One idea with all that was said about it").tag("ideas")
+    op.id("show_idea")
+        .summary("One idea with what was said about it")
+        .description(
+            "`truncated` names lists that are too long for one answer; each can be had page by page.",
+        )
+        .tag("ideas")
 }
 
 async fn show(
@@ -242,66 +249,11 @@ async fn show(
     find(&api, idea).await.map(Json)
 }
 
-async fn find(api: &Api, idea: String) -> ApiResult<IdeaDetail> {
+pub(super) async fn find(api: &Api, idea: String) -> ApiResult<IdeaDetail> {
     let LedgerAnswer::Idea(idea) = api.app.ledger.ask(&LedgerAsk::Show { idea }).await? else {
         return Err(strange().into());
     };
     Ok(*idea)
-}
-
-fn doc_work(op: TransformOperation<'_>) -> TransformOperation<'_> {
-    op.id("idea_work")
-        .summary("What came of an idea: its jobs and what they stored")
-        .description("Of each job the first hundred tasks are told.")
-        .tag("ideas")
-}
-
-async fn work(
-    _: Caller<Read>,
-    State(api): State<Api>,
-    InPath(IdeaPath { idea }): InPath<IdeaPath>,
-) -> ApiResult<Json<Vec<IdeaWork>>> {
-    let found = find(&api, idea).await?;
-    let mut work = Vec::new();
-    for job in found.jobs {
-        work.push(work_of(&api, job).await?);
-    }
-    Ok(Json(work))
-}
-
-/// A job that this cluster has no more knowledge of is told as the ledger has it.
-async fn work_of(api: &Api, idea: IdeaJob) -> ApiResult<IdeaWork> {
-    let Some(record) = api.app.store.job(idea.job).await? else {
-        return Ok(IdeaWork { idea, job: None, tasks: Vec::new() });
-    };
-    let tasks = api.app.store.tasks(&record, None, 0, WORK_TASKS_MAX).await?;
-    Ok(IdeaWork { idea, job: Some(jobs::view(&record)), tasks })
-}
-
-fn doc_of_job(op: TransformOperation<'_>) -> TransformOperation<'_> {
-    op.id("job_ideas")
-        .summary("The idea that a job works on, and what the ledger says of it")
-        .tag("ideas")
-}
-
-async fn of_job(
-    _: Caller<Read>,
-    State(api): State<Api>,
-    InPath(JobPath { job }): InPath<JobPath>,
-) -> ApiResult<Json<JobIdeas>> {
-    let record = jobs::find(&api, job).await?;
-    let idea = match record.spec.idea {
-        Some(idea) => Some(find(&api, idea.to_string()).await?),
-        None => None,
-    };
-    Ok(Json(JobIdeas { job, told: told(&api, job).await?, idea }))
-}
-
-async fn told(api: &Api, job: JobId) -> ApiResult<Vec<IdeaJob>> {
-    let LedgerAnswer::Jobs { items } = api.app.ledger.ask(&LedgerAsk::Ideas { job }).await? else {
-        return Err(strange().into());
-    };
-    Ok(items)
 }
 
 fn check_limit(limit: Option<u32>) -> Result<(), Problem> {

@@ -15,6 +15,7 @@ mod front;
 mod guard;
 mod health;
 mod ideas;
+mod ideas_parts;
 mod info;
 mod job_body;
 mod jobs;
@@ -98,6 +99,7 @@ fn routes() -> aide::axum::ApiRouter<Api> {
         .merge(tokens::routes())
         .merge(uploads::routes())
         .merge(ideas::routes())
+        .merge(ideas_parts::routes())
         .merge(ledger::routes())
         .merge(info::routes());
     aide::axum::ApiRouter::new().nest("/api/v1", v1).merge(health::routes())

@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(ErrorCode::Internal, "a fault of the orchestrator; its log has the trace id")
     }
 
+    /// The stable code.
+    pub(super) const fn code(&self) -> ErrorCode {
+        self.problem.code
+    }
+
     /// Answers with a status other than the code's own, for what only HTTP knows of.
     #[must_use]
     pub(super) fn status(mut self, status: StatusCode) -> Self {

@@ -37,7 +37,8 @@ impl Ledger {
         }
     }
 
-    async fn exists(&self, idea: IdeaId) -> Result<bool, Problem> {
+    /// It is in the ledger, or was once seen to be.
+    pub(super) async fn exists(&self, idea: IdeaId) -> Result<bool, Problem> {
         if self.lock().contains(&idea) {
             return Ok(true);
         }

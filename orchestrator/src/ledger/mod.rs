@@ -6,6 +6,7 @@
 
 mod ask;
 mod gate;
+mod parked;
 mod tell;
 
 use std::{

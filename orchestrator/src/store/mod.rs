@@ -113,6 +113,17 @@ pub struct IdeaNews {
     pub state: JobState,
 }
 
+/// What the ledger was told in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Everything up to this number of the event log is told or parked.
+    pub until: u64,
+    /// What it took.
+    pub taken: Vec<IdeaNews>,
+    /// What names an idea that it has not.
+    pub parked: Vec<IdeaNews>,
+}
+
 /// A token as stored; the secret is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRow {
@@ -264,8 +275,23 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// that is all; at most ten thousand events are looked at.
     async fn ledger_news(&self) -> Result<(Vec<IdeaNews>, u64), StoreError>;
 
-    /// The ledger knows everything up to this number; never goes back.
-    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError>;
+    /// The ledger was told of everything up to a number, which never goes back; what it had no idea for is parked in the
+    /// same transaction, and what it took of a job that was parked is so no more.
+    async fn ledger_told(&self, leader: u64, told: &Told) -> Result<(), StoreError>;
+
+    /// The next ideas behind one, in their order, for whose jobs the ledger had none; and how many jobs are parked.
+    async fn ledger_parked(
+        &self,
+        behind: Option<IdeaId>,
+        limit: u32,
+    ) -> Result<(Vec<IdeaId>, u64), StoreError>;
+
+    /// The oldest parked jobs of an idea.
+    async fn ledger_parked_of(&self, idea: IdeaId, limit: u32)
+    -> Result<Vec<IdeaNews>, StoreError>;
+
+    /// The ledger took these after all; what was parked of them meanwhile stays.
+    async fn ledger_unpark(&self, leader: u64, news: &[IdeaNews]) -> Result<(), StoreError>;
 
     /// Answers when the database does.
     async fn ping(&self) -> Result<(), StoreError>;

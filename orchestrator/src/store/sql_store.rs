@@ -8,11 +8,13 @@ use mesh_schemas::{
     AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
     api::{AttemptView, EventView, JobView, TaskView},
     attempt::JobState,
+    idea::IdeaId,
 };
 use sqlx::FromRow;
 
 use super::{
     Claim, Committed, EventFilter, IdeaNews, JobFilter, Lead, Round, Store, StoreError, TokenRow,
+    Told,
     batch::Batch,
     rows::{
         attempt, event, job, join_code, json::int, lead, ledger, meta, node, task, token, value,
@@ -230,10 +232,33 @@ impl<D: Driver> Store for SqlStore<D> {
         ledger::news(&self.db).await
     }
 
-    async fn ledger_told(&self, leader: u64, seq: u64) -> Result<(), StoreError> {
+    async fn ledger_told(&self, leader: u64, told: &Told) -> Result<(), StoreError> {
         let doing = "keeping what the ledger was told";
         let mut tx = self.db.write(doing).await?;
-        ledger::told(&mut tx, leader, seq).await?;
+        ledger::told(&mut tx, leader, told).await?;
+        tx.commit(doing).await
+    }
+
+    async fn ledger_parked(
+        &self,
+        behind: Option<IdeaId>,
+        limit: u32,
+    ) -> Result<(Vec<IdeaId>, u64), StoreError> {
+        ledger::parked(&self.db, behind, limit).await
+    }
+
+    async fn ledger_parked_of(
+        &self,
+        idea: IdeaId,
+        limit: u32,
+    ) -> Result<Vec<IdeaNews>, StoreError> {
+        ledger::parked_of(&self.db, idea, limit).await
+    }
+
+    async fn ledger_unpark(&self, leader: u64, news: &[IdeaNews]) -> Result<(), StoreError> {
+        let doing = "keeping what the ledger took after all";
+        let mut tx = self.db.write(doing).await?;
+        ledger::unpark(&mut tx, leader, news).await?;
         tx.commit(doing).await
     }
 

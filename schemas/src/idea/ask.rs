@@ -10,8 +10,8 @@ use crate::{
 };
 
 use super::{
-    AuthorId, Entry, EntryId, IdeaDetail, IdeaGraph, IdeaId, IdeaJob, IdeaStatus, IdeaView,
-    LogEntry, RankedIdea, Relation, Sha256,
+    AuthorId, EdgeView, Entry, EntryId, EntryView, IdeaDetail, IdeaGraph, IdeaId, IdeaJob,
+    IdeaStatus, IdeaView, LogEntry, RankedIdea, Relation, Sha256,
 };
 
 /// An entry on its way into the log, with the text it refers to.
@@ -52,7 +52,8 @@ pub struct Appended {
 pub enum LedgerAsk {
     /// Append; answered with [`LedgerAnswer::Appended`].
     Append(Box<Submission>),
-    /// One idea, whole. `idea` may be the beginning of an id, of at least 6 digits.
+    /// One idea, with as much of what was said about it as one answer has room for. `idea` may be the beginning of an
+    /// id, of at least 6 digits.
     Show {
         /// The id or its beginning.
         idea: String,
@@ -63,7 +64,11 @@ pub enum LedgerAsk {
     Search(SearchQuery),
     /// Ideas by score.
     Rank(RankQuery),
-    /// The neighbourhood of an idea, or all edges.
+    /// The entries about an idea, in the order of the log, page by page.
+    About(PartQuery),
+    /// Edges, of one idea or all, page by page.
+    Edges(EdgeQuery),
+    /// The neighbourhood of an idea, or edges of all, as much as one answer has room for.
     Graph {
         /// Around which; all when absent.
         idea: Option<IdeaId>,
@@ -72,11 +77,8 @@ pub enum LedgerAsk {
         /// Which way.
         direction: Direction,
     },
-    /// The jobs of an idea.
-    Jobs {
-        /// Which.
-        idea: IdeaId,
-    },
+    /// The jobs of an idea, newest first, page by page.
+    Jobs(PartQuery),
     /// The ideas of a job.
     Ideas {
         /// Which.
@@ -142,8 +144,10 @@ impl LedgerAsk {
             Self::List(_) => "list",
             Self::Search(_) => "search",
             Self::Rank(_) => "rank",
+            Self::About(_) => "about",
+            Self::Edges(_) => "edges",
             Self::Graph { .. } => "graph",
-            Self::Jobs { .. } => "jobs",
+            Self::Jobs(_) => "jobs",
             Self::Ideas { .. } => "ideas",
             Self::Exists { .. } => "exists",
             Self::JobState { .. } => "job_state",
@@ -181,10 +185,29 @@ pub enum LedgerAnswer {
     },
     /// To `graph`.
     Graph(IdeaGraph),
+    /// To `about`.
+    About {
+        /// In the order of the log. Texts for which the page has no room are left out, and can be asked for by their hash.
+        items: Vec<EntryView>,
+        /// Pass as `cursor` for the following page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
+    /// To `edges`.
+    Edges {
+        /// By the idea that they come from.
+        items: Vec<EdgeView>,
+        /// Pass as `cursor` for the following page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
     /// To `jobs` and `ideas`.
     Jobs {
         /// Each job with its idea.
         items: Vec<IdeaJob>,
+        /// Pass as `cursor` for the following page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
     },
     /// To `exists`.
     Exists {
@@ -223,7 +246,14 @@ pub struct LedgerCheckpoint {
     pub note: String,
     /// The verifier key of the log, as in signed notes. A client pins the first it sees.
     pub key: String,
+    /// With which keys the registry signs and signed its own entries: a note that begins with [`AUTHORS_STATEMENT`] and
+    /// the origin, signed by the log's key, with one author a line. Empty from a registry of before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub authors: String,
 }
+
+/// First line of the note in which a log names the registry's keys.
+pub const AUTHORS_STATEMENT: &str = "deskmesh ideas authors v1";
 
 /// Proofs against one checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -272,6 +302,35 @@ pub struct IdeaQuery {
     /// With an edge of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relation: Option<Relation>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Most rows, 1 to 1,000; 100 when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A page of what belongs to an idea.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartQuery {
+    /// Which.
+    pub idea: IdeaId,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Most rows, 1 to 1,000; 100 when not said. A page may have fewer, and still be followed by another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A page of edges.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeQuery {
+    /// Only those from and to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idea: Option<IdeaId>,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{JobView, TaskView},
-    attempt::JobState,
+    attempt::{JobState, words},
     id::JobId,
     time::Timestamp,
 };
@@ -67,6 +67,24 @@ pub struct IdeaDetail {
     pub edges: Vec<EdgeView>,
     /// The work that came of it.
     pub jobs: Vec<IdeaJob>,
+    /// Which of these lists are not whole: of entries, owners and jobs the newest are there, of entries and owners also the
+    /// first. Each can be asked for page by page.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncated: Vec<IdeaPart>,
+}
+
+words! {
+    /// A list that belongs to an idea.
+    IdeaPart {
+        /// What was said about it.
+        Entries = "entries",
+        /// Who held it; follows from the entries.
+        Owners = "owners",
+        /// Edges from and to it.
+        Edges = "edges",
+        /// The work that came of it.
+        Jobs = "jobs",
+    }
 }
 
 /// An entry with its id and index.
@@ -78,7 +96,8 @@ pub struct EntryView {
     pub index: u64,
     /// The entry.
     pub entry: Entry,
-    /// Its text, when it has one that is neither erased nor hidden.
+    /// Its text, when it has one that is neither erased nor hidden, and the answer has room for it: each can be asked for by
+    /// its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
@@ -118,6 +137,9 @@ pub struct IdeaGraph {
     pub edges: Vec<EdgeView>,
     /// Connected parts, largest first, each in the order of the log.
     pub components: Vec<Vec<IdeaId>>,
+    /// There is more than one answer has room for: page by page all edges can be had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// A job that came of an idea.
@@ -143,7 +165,7 @@ pub struct IdeaWork {
     /// As the cluster has it; absent when it is another cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobView>,
-    /// Its tasks with their last attempts and what these stored.
+    /// Its tasks with their last attempts and what these stored; the first hundred, of which `job` has the number of all.
     pub tasks: Vec<TaskView>,
 }
 
@@ -152,7 +174,10 @@ pub struct IdeaWork {
 pub struct JobIdeas {
     /// The job.
     pub job: JobId,
-    /// The idea that it names, whole.
+    /// The idea that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<IdeaId>,
+    /// That idea; absent while it has not come to the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idea: Option<IdeaDetail>,
     /// What the ledger was told of the job.

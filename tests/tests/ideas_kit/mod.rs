@@ -1,5 +1,7 @@
 //! A person with a key and a memory of their own, who types `mesh ideas …`.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -12,11 +14,18 @@ use serde_json::Value;
 pub(crate) struct Person<'a> {
     mesh: &'a Mesh,
     home: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl<'a> Person<'a> {
     pub(crate) fn new(mesh: &'a Mesh, name: &str) -> Self {
-        Self { mesh, home: mesh.scratch().join(name) }
+        Self { mesh, home: mesh.scratch().join(name), env: Vec::new() }
+    }
+
+    /// With a variable of their own.
+    pub(crate) fn with_env(mut self, (name, value): (&str, &str)) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -33,6 +42,7 @@ impl<'a> Person<'a> {
         let mut command = self.mesh.command(args);
         command.env("MESH_STATE_DIR", self.home.join("state"));
         command.env("MESH_AUTHOR_KEY_FILE", self.home.join("author.key"));
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -69,5 +79,18 @@ impl<'a> Person<'a> {
     pub(crate) async fn entries(&self) -> u64 {
         let stats: Value = self.mesh.get("/ledger").await;
         stats["entries"].as_u64().unwrap()
+    }
+}
+
+/// Everything below a directory, into another one.
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_dir(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
     }
 }

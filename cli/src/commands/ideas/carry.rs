@@ -107,7 +107,12 @@ pub(super) async fn import(global: &Global, args: &ImportArgs) -> Outcome {
         ));
     }
     if args.dry_run {
-        drafts.iter().for_each(|draft| output::line(mesh_ideas_core::text::title(&draft.text)));
+        let titles: Vec<String> =
+            drafts.iter().map(|draft| mesh_ideas_core::text::title(&draft.text)).collect();
+        match global.output {
+            Format::Json => output::json(&serde_json::json!({ "would_file": titles })),
+            Format::Table | Format::Quiet => titles.iter().for_each(output::line),
+        }
         output::note(format!("{} would be filed", output::count(drafts.len() as u64, "idea")));
         return Ok(ExitCode::SUCCESS);
     }

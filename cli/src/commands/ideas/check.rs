@@ -7,7 +7,7 @@ use mesh_schemas::{
     ErrorCode, Problem,
     idea::{BodyRef, EntryId, LedgerProof, LedgerStats},
 };
-use mesh_tlog::{Audit, AuditError, Hash, ProofFile, TrustedLog, UnverifiedCheckpoint, leaf_hash};
+use mesh_tlog::{Audit, AuditError, ProofFile, TrustedLog, leaf_hash};
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     args::{Format, Global},
     client::Client,
     context,
-    ideas::{Log, Sender, log_key},
+    ideas::{Log, WitnessArgs, Witnesses, log_key},
     output, progress,
 };
 
@@ -25,13 +25,18 @@ const SIGNED_TRIES: u32 = 20;
 
 /// Write a file that proves, to anybody and offline, that an entry is in the log.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas prove idea_3fa1c2 > idea.tlog-proof")]
+#[command(after_help = "\
+Examples:
+  mesh ideas prove idea_3fa1c2 > idea.tlog-proof
+  mesh ideas prove idea_3fa1c2 -f idea.tlog-proof --witness witness.example.org+…      with its cosignature")]
 pub(crate) struct ProveArgs {
     /// The idea, or an entry.
     entry: String,
     /// The file to write; standard output when not given.
     #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 }
 
 /// Check a proof offline, by the log's key.
@@ -39,13 +44,16 @@ pub(crate) struct ProveArgs {
 #[command(after_help = "\
 Examples:
   mesh ideas check idea.tlog-proof
-  mesh ideas check idea.tlog-proof --key log.vkey     on a machine that never saw the log")]
+  mesh ideas check idea.tlog-proof --key log.vkey     on a machine that never saw the log
+  mesh ideas check idea.tlog-proof --witness w1+… --witness w2+… --quorum 1")]
 pub(crate) struct CheckArgs {
     /// The proof.
     file: PathBuf,
     /// File with the log's verifier key; the one that `mesh ideas verify` saw first when not given.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 }
 
 /// Check the whole log: that it continues what was seen before, and every tile, leaf, entry, signature, chain of
@@ -54,7 +62,8 @@ pub(crate) struct CheckArgs {
 #[command(after_help = "\
 Examples:
   mesh ideas verify
-  mesh ideas verify --no-texts      the log alone, without the texts beside it")]
+  mesh ideas verify --no-texts      the log alone, without the texts beside it
+  mesh ideas verify --witness witness.example.org+…      nothing that this witness has not cosigned")]
 pub(crate) struct VerifyArgs {
     /// Do not fetch the texts.
     #[arg(long)]
@@ -62,6 +71,8 @@ pub(crate) struct VerifyArgs {
     /// Fetch files anew that were fetched before.
     #[arg(long)]
     afresh: bool,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +80,8 @@ struct Verified {
     origin: String,
     size: u64,
     root: String,
+    /// How many of the witnesses that were named must have cosigned the head.
+    witnesses: usize,
     ideas: u64,
     texts: u64,
     withheld: u64,
@@ -76,28 +89,24 @@ struct Verified {
 
 pub(super) async fn prove(global: &Global, args: &ProveArgs) -> Outcome {
     let client = context::client(global)?;
+    let witnesses = args.witnesses.read()?;
     let entry: EntryId = match args.entry.parse() {
         Ok(entry) => entry,
-        Err(_) => Sender::new(global)?.idea_id(&args.entry).await?.into(),
+        Err(_) => crate::ideas::idea_id(&client, &args.entry).await?.into(),
     };
-    let log = Log::open(client.clone()).await?;
-    let proof: LedgerProof = client.get(&format!("/ledger/proof?entry={entry}")).await?;
-    let found = proof.entry.ok_or_else(|| {
+    let found: LedgerProof = client.get(&format!("/ledger/proof?entry={entry}")).await?;
+    let found = found.entry.ok_or_else(|| {
         Problem::new(ErrorCode::Integrity, "the answer has a proof and not what it proves")
     })?;
-    log.opened(&proof.checkpoint.note)?;
-    let bad = |error: &dyn std::fmt::Display| {
-        Problem::new(ErrorCode::Integrity, format!("the log gave a proof that is none: {error}"))
-    };
-    let checkpoint = UnverifiedCheckpoint::parse(proof.checkpoint.note.as_bytes());
+    let log = Log::open(client, witnesses.clone()).await?.reaching(found.index).await?;
     let file = ProofFile {
         extra: Some(found.data.into_bytes()),
         index: found.index,
-        path: proof.inclusion.iter().map(|hash| Hash(hash.0)).collect(),
-        checkpoint: checkpoint.map_err(|error| bad(&error))?,
+        path: log.inclusion(found.index).await?,
+        checkpoint: log.head.clone().into(),
     };
     let text = file.to_string();
-    checked(text.as_bytes(), log.key())?;
+    checked(text.as_bytes(), log.key(), &witnesses)?;
     match &args.file {
         Some(path) => {
             std::fs::write(path, text).map_err(|error| context::io("write", path, &error))?;
@@ -109,15 +118,19 @@ pub(super) async fn prove(global: &Global, args: &ProveArgs) -> Outcome {
 }
 
 pub(super) fn check(global: &Global, args: &CheckArgs) -> Outcome {
+    let witnesses = args.witnesses.read()?;
     let key = match &args.key {
         Some(file) => context::read_text(file)?,
         None => log_key(&context::client(global)?)?,
     };
     let bytes =
         std::fs::read(&args.file).map_err(|error| context::io("read", &args.file, &error))?;
-    let (index, size, data) = checked(&bytes, &key)?;
+    let (index, size, data) = checked(&bytes, &key, &witnesses)?;
     if global.output == Format::Json {
-        output::json(&serde_json::json!({ "index": index, "size": size, "entry": data }));
+        let quorum = witnesses.quorum();
+        output::json(&serde_json::json!({
+            "index": index, "size": size, "entry": data, "witnesses": quorum
+        }));
     } else {
         output::line(&data);
         output::note(format!("it is entry {index} of the log, as signed at size {size}"));
@@ -126,7 +139,7 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Outcome {
 }
 
 /// Index, size and entry of a proof that holds.
-fn checked(bytes: &[u8], key: &str) -> Result<(u64, u64, String), Problem> {
+fn checked(bytes: &[u8], key: &str, witnesses: &Witnesses) -> Result<(u64, u64, String), Problem> {
     let bad = |error: &dyn std::fmt::Display| {
         Problem::new(ErrorCode::Integrity, format!("the proof does not hold: {error}"))
     };
@@ -137,6 +150,7 @@ fn checked(bytes: &[u8], key: &str) -> Result<(u64, u64, String), Problem> {
     mesh_ideas_core::verify_signature(&entry)?;
     let index = file.index;
     let checkpoint = file.verify(&trusted, leaf_hash(&data)).map_err(|error| bad(&error))?;
+    witnesses.check(&checkpoint)?;
     Ok((index, checkpoint.head().size, String::from_utf8_lossy(&data).into_owned()))
 }
 
@@ -155,7 +169,7 @@ pub(super) async fn verify(global: &Global, args: &VerifyArgs) -> Outcome {
 }
 
 async fn verify_once(global: &Global, args: &VerifyArgs, client: &Client) -> Outcome {
-    let log = Log::open(client.clone()).await?;
+    let log = Log::open(client.clone(), args.witnesses.read()?).await?;
     if args.afresh {
         log.forget_files();
     }
@@ -163,7 +177,7 @@ async fn verify_once(global: &Global, args: &VerifyArgs, client: &Client) -> Out
     let bar = progress::count("entries", size);
     let files = log.mirror(|fetched| bar.set_position(fetched)).await?;
     bar.finish_and_clear();
-    let mut auditor = Auditor::new();
+    let mut auditor = Auditor::new(log.authors()?);
     let audit = Audit::begin(&files, log.head.head()).map_err(|error| found(&error, args))?;
     let bar = progress::count("entries", size);
     for bundle in audit {
@@ -185,6 +199,7 @@ fn report(global: &Global, log: &Log, auditor: &Auditor, (texts, withheld): (u64
         origin: log.head.origin().to_owned(),
         size: head.size,
         root: head.root.to_string(),
+        witnesses: log.quorum(),
         ideas: auditor.ideas(),
         texts,
         withheld,
@@ -192,8 +207,11 @@ fn report(global: &Global, log: &Log, auditor: &Auditor, (texts, withheld): (u64
     if global.output == Format::Json {
         return output::json(&verified);
     }
-    let Verified { origin, size, root, ideas, texts, withheld } = verified;
+    let Verified { origin, size, root, witnesses, ideas, texts, withheld } = verified;
     output::line(format!("{origin}: {size} entries, root {root}: sound"));
+    if witnesses > 0 {
+        output::note(format!("cosigned by at least {witnesses} of the witnesses named"));
+    }
     output::note(format!(
         "{ideas} ideas, {texts} texts as signed, {withheld} hidden or erased as the log says"
     ));

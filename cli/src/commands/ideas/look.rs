@@ -3,16 +3,19 @@
 use std::process::ExitCode;
 
 use mesh_schemas::{
+    Problem,
     api::Page,
     idea::{
-        AuthorId, Direction, IdeaDetail, IdeaGraph, IdeaStatus, IdeaView, IdeaWork, RankedIdea,
-        Relation, SearchQuery,
+        AuthorId, Direction, IdeaDetail, IdeaGraph, IdeaId, IdeaStatus, IdeaView, IdeaWork,
+        RankedIdea, Relation, SearchQuery,
     },
 };
 
+use super::whole::{self, Around};
 use crate::{
     Outcome,
     args::{Format, Global},
+    client::Client,
     context,
     ideas::path_part,
     output,
@@ -21,11 +24,14 @@ use crate::{
 /// Show an idea with all that was said about it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mesh ideas show idea_3fa1c2\n  mesh ideas show idea_3fa1c2 -o json | jq .owners"
+    after_help = "Examples:\n  mesh ideas show idea_3fa1c2\n  mesh ideas show idea_3fa1c2 --all -o json | jq .owners"
 )]
 pub(crate) struct ShowArgs {
     /// The idea, or the beginning of its id.
     idea: String,
+    /// Also what is too long for one answer: every entry, edge and job instead of the newest.
+    #[arg(long)]
+    all: bool,
 }
 
 /// List ideas, newest first.
@@ -92,12 +98,13 @@ pub(crate) struct RankArgs {
 Examples:
   mesh ideas graph idea_3fa1c2 --depth 3
   mesh ideas graph --dot | dot -Tsvg > ideas.svg
-  mesh ideas graph idea_3fa1c2 --direction out      its ancestors")]
+  mesh ideas graph idea_3fa1c2 --direction out      its ancestors
+  mesh ideas graph -o json > ideas.json             all of it, however large")]
 pub(crate) struct GraphArgs {
     /// Around this one, by id or the beginning of it.
     idea: Option<String>,
     /// How many edges far, 1 to 16.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     depth: u32,
     /// out, in or both
     #[arg(long, default_value = "both")]
@@ -107,10 +114,10 @@ pub(crate) struct GraphArgs {
     dot: bool,
 }
 
-/// What came of an idea: its jobs, and what these stored.
+/// What came of an idea: its jobs, newest first, and what these stored; or the idea of a job.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mesh ideas work idea_3fa1c2\n  mesh ideas work --job job_…      the way back"
+    after_help = "Examples:\n  mesh ideas work idea_3fa1c2 -n 500\n  mesh ideas work --job job_…      the way back"
 )]
 pub(crate) struct WorkArgs {
     /// The idea, or the beginning of its id.
@@ -119,15 +126,25 @@ pub(crate) struct WorkArgs {
     /// The idea of this job instead.
     #[arg(long)]
     job: Option<mesh_schemas::JobId>,
+    /// Most jobs.
+    #[arg(long, short = 'n', default_value_t = 50)]
+    limit: usize,
 }
 
 pub(super) async fn show(global: &Global, args: &ShowArgs) -> Outcome {
-    let path = format!("/ideas/{}", path_part(&args.idea)?);
-    let idea: IdeaDetail = context::client(global)?.get(&path).await?;
+    let client = context::client(global)?;
+    let mut idea: IdeaDetail = client.get(&format!("/ideas/{}", path_part(&args.idea)?)).await?;
+    if args.all {
+        whole::complete(&client, &mut idea).await?;
+    }
     match global.output {
         Format::Json => output::json(&idea),
         Format::Quiet => output::line(idea.view.id),
         Format::Table => print(&idea),
+    }
+    if !idea.truncated.is_empty() {
+        let parts: Vec<&str> = idea.truncated.iter().map(|part| part.as_str()).collect();
+        output::note(format!("not all {} are shown; --all shows them", parts.join(", ")));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -215,15 +232,13 @@ pub(super) async fn rank(global: &Global, args: &RankArgs) -> Outcome {
 
 pub(super) async fn graph(global: &Global, args: &GraphArgs) -> Outcome {
     let client = context::client(global)?;
-    let around = match &args.idea {
+    let graph = match &args.idea {
         Some(idea) => {
             let found: IdeaDetail = client.get(&format!("/ideas/{}", path_part(idea)?)).await?;
-            format!("&idea={}", found.view.id)
+            around(&client, args, found.view.id).await?
         }
-        None => String::new(),
+        None => whole::graph(&client, None).await?,
     };
-    let path = format!("/ideas/graph?depth={}&direction={}{around}", args.depth, args.direction);
-    let graph: IdeaGraph = client.get(&path).await?;
     match global.output {
         _ if args.dot => output::line(mesh_ideas_core::graph::dot(&graph).trim_end()),
         Format::Json => output::json(&graph),
@@ -237,6 +252,17 @@ pub(super) async fn graph(global: &Global, args: &GraphArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// As the registry answers, or, of what is too large for an answer, made here of all edges.
+async fn around(client: &Client, args: &GraphArgs, idea: IdeaId) -> Result<IdeaGraph, Problem> {
+    let GraphArgs { depth, direction, .. } = args;
+    let path = format!("/ideas/graph?depth={depth}&direction={direction}&idea={idea}");
+    let graph: IdeaGraph = client.get(&path).await?;
+    if !graph.truncated {
+        return Ok(graph);
+    }
+    whole::graph(client, Some(Around { idea, depth: *depth, direction: *direction })).await
+}
+
 pub(super) async fn work(global: &Global, args: &WorkArgs) -> Outcome {
     let client = context::client(global)?;
     if let Some(job) = args.job {
@@ -245,12 +271,18 @@ pub(super) async fn work(global: &Global, args: &WorkArgs) -> Outcome {
             (Format::Json, _) => output::json(&ideas),
             (Format::Table, Some(idea)) => print(idea),
             (Format::Quiet, Some(idea)) => output::line(idea.view.id),
-            (_, None) => output::note(format!("{job} names no idea")),
+            (_, None) => match ideas.names {
+                Some(idea) => {
+                    output::note(format!("{job} names {idea}, which is not in the ledger yet"))
+                }
+                None => output::note(format!("{job} names no idea")),
+            },
         }
         return Ok(ExitCode::SUCCESS);
     }
     let idea = args.idea.as_deref().unwrap_or_default();
-    let work: Vec<IdeaWork> = client.get(&format!("/ideas/{}/work", path_part(idea)?)).await?;
+    let path = format!("/ideas/{}/work", path_part(idea)?);
+    let work: Vec<IdeaWork> = client.pages(&path, args.limit).await?;
     match global.output {
         Format::Json => output::json(&work),
         Format::Quiet => work.iter().for_each(|work| output::line(work.idea.job)),

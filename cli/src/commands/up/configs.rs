@@ -1,4 +1,5 @@
-//! The configuration files of the parts, written anew at each start from the arguments.
+//! The configuration files of the parts, written anew at each start from the arguments. What the owner of the registry
+//! wrote into its file stays.
 
 use std::path::Path;
 
@@ -21,7 +22,8 @@ pub(super) fn write_all(
     let nats = nats(layout, ports, secrets);
     let file = layout.nats_config();
     write_private(&file, nats.as_bytes()).map_err(|error| io("write", &file, &error))?;
-    write(&layout.ideas_config(), &ideas(layout, args, ports, secrets))?;
+    let file = layout.ideas_config();
+    write(&file, &ideas(layout, args, ports, secrets, kept(&file)?))?;
     write(&layout.orchestrator_config(), &orchestrator(layout, args, ports, secrets))
 }
 
@@ -72,9 +74,31 @@ fn orchestrator(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) 
     table
 }
 
-/// The registry of ideas: the same broker, database server and object store, each by rights and names of its own.
-fn ideas(layout: &Layout, args: &Args, ports: &Ports, secrets: &Secrets) -> Table {
-    let mut table = Table::new();
+/// What the registry's owner wrote into its file, such as witnesses and weights: all but what follows from the arguments.
+fn kept(file: &Path) -> Result<Table, Problem> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Table::new()),
+        Err(error) => return Err(io("read", file, &error)),
+    };
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+        Problem::new(ErrorCode::Config, format!("{}: {}", file.display(), error.message()))
+            .hint("correct the file, or remove it: it is made anew, without what you wrote into it")
+    })?;
+    let ours = ["data", "database", "database_password_file", "nats", "objects"];
+    table.retain(|key, _| !ours.contains(&key));
+    Ok(table)
+}
+
+/// The registry of ideas: the same broker, database server and object store, each by rights and names of its own; and what
+/// its owner wrote.
+fn ideas(
+    layout: &Layout,
+    args: &Args,
+    ports: &Ports,
+    secrets: &Secrets,
+    mut table: Table,
+) -> Table {
     table.insert("data".into(), path(&layout.ideas()));
     if let Some(database) = &args.database {
         table.insert("database".into(), database.clone().into());

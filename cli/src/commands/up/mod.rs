@@ -172,8 +172,8 @@ fn announce(parts: &Parts<'_>, begun: Instant, ready: &Ready) -> Result<(), Prob
     let server = ports.server_url(secrets.tls);
     if !args.no_context {
         let ca_file = secrets.tls.then(|| layout.ca_file());
-        Context { server: server.clone(), token_file: layout.admin_token_file(), ca_file }
-            .save()?;
+        let (server, token_file) = (server.clone(), layout.admin_token_file());
+        Context { server, token_file, ca_file, ..Context::default() }.save()?;
     }
     output::note(format!("ready in {:.1} s at {server}", begun.elapsed().as_secs_f32()));
     if let Ready::StandsBy(who_leads) = ready {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mesh_schemas::idea::{EntryId, IdeaId, Relation, Say, Sha256};
+use mesh_schemas::{
+    JobId,
+    idea::{EntryId, IdeaId, Relation, Say, Sha256},
+};
 
 use super::{EdgeKey, reach::is_acyclic};
 use crate::check::Checked;
@@ -20,8 +23,8 @@ pub struct Wanted {
     pub edges: BTreeSet<EdgeKey>,
     /// All confirmed edges of the relation that can be reached from the idea, or from the one that has its text.
     pub reach: BTreeSet<(Relation, IdeaId)>,
-    /// All jobs of these ideas.
-    pub jobs: BTreeSet<IdeaId>,
+    /// Jobs of ideas.
+    pub jobs: BTreeSet<(IdeaId, JobId)>,
 }
 
 impl Wanted {
@@ -55,9 +58,9 @@ impl Wanted {
                 self.edges.insert(EdgeKey { relation, from, to });
                 self.reach.extend(is_acyclic(relation).then_some((relation, to)));
             }
-            Say::Job { idea, .. } => {
+            Say::Job { idea, job, .. } => {
                 self.ideas.insert(*idea);
-                self.jobs.insert(*idea);
+                self.jobs.insert((*idea, *job));
             }
             Say::SeenAgain { idea, entry, .. } => {
                 self.ideas.insert(*idea);

@@ -108,13 +108,12 @@ impl Log {
                 .iter()
                 .flat_map(|(relation, from)| reached(all, *relation, all.stands_for(*from))),
         );
-        let jobs = all.jobs.iter().filter(|((idea, _), _)| wanted.jobs.contains(idea));
         Ledger {
             size: all.size,
             ideas: pick(&all.ideas, &ideas),
             seen: pick(&all.seen, &wanted.entries),
             contents,
-            jobs: jobs.map(|(key, row)| (*key, row.clone())).collect(),
+            jobs: pick(&all.jobs, &wanted.jobs),
             edges,
             entries,
             ..Ledger::default()

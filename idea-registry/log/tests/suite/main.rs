@@ -8,6 +8,7 @@ mod integrate;
 mod kit;
 mod mutations;
 mod remember;
+mod statement;
 mod texts;
 mod vectors;
 mod witness;

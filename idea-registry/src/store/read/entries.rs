@@ -31,18 +31,65 @@ struct Index {
     idx: i64,
 }
 
+#[derive(FromRow)]
+struct Id {
+    id: String,
+}
+
 impl Store {
-    /// All entries about an idea, in the order of the log.
-    pub(crate) async fn entries_about(
+    /// The first entries about an idea from an index on, in the order of the log.
+    pub(crate) async fn entries_from(
         &self,
         log: u32,
         idea: IdeaId,
+        from: u64,
+        limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM about a \
             JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
-            WHERE a.idea = $1 ORDER BY l.idx";
+            WHERE a.idea = $1 AND a.idx >= $3 ORDER BY a.idx LIMIT $4";
         let query = Query::new("reading the entries of an idea", text);
-        let rows: Vec<Row> = self.db.fetch(query.text(&idea).int(i64::from(log))).await?;
+        let query = query.text(&idea).int(i64::from(log)).count(from).int(i64::from(limit));
+        self.stored(query).await
+    }
+
+    /// The newest entries about an idea, newest first.
+    pub(crate) async fn newest_entries(
+        &self,
+        log: u32,
+        idea: IdeaId,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM about a \
+            JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
+            WHERE a.idea = $1 ORDER BY a.idx DESC LIMIT $3";
+        let query = Query::new("reading the entries of an idea", text);
+        self.stored(query.text(&idea).int(i64::from(log)).int(i64::from(limit))).await
+    }
+
+    /// One entry.
+    pub(crate) async fn entry(
+        &self,
+        log: u32,
+        id: EntryId,
+    ) -> Result<Option<StoredEntry>, StoreError> {
+        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM leaf l \
+            LEFT JOIN hidden h ON h.entry = l.id WHERE l.log = $1 AND l.id = $2";
+        let query = Query::new("reading an entry", text).int(i64::from(log)).text(&id);
+        Ok(self.stored(query).await?.pop())
+    }
+
+    /// The idea that has the text of an entry that was filed and not appended.
+    pub(crate) async fn stands_for(&self, entry: EntryId) -> Result<Option<IdeaId>, StoreError> {
+        let text = "SELECT a.idea AS id FROM seen s JOIN about a ON a.idx = s.idx \
+            WHERE s.entry = $1";
+        let query = Query::new("finding what an entry was seen again as", text).text(&entry);
+        let rows: Vec<Id> = self.db.fetch(query).await?;
+        rows.first().map(|row| parse("about.idea", &row.id)).transpose()
+    }
+
+    async fn stored(&self, query: Query) -> Result<Vec<StoredEntry>, StoreError> {
+        let rows: Vec<Row> = self.db.fetch(query).await?;
         let entry = |Row { idx, id, data, tombstone }| {
             let (index, id) = (number("leaf.idx", idx)?, parse("leaf.id", &id)?);
             Ok(StoredEntry { index, id, data, hidden: tombstone.is_some() })

@@ -19,12 +19,12 @@ const EDGES: &str = "SELECT e.relation, e.source, e.target, e.proposed, e.likene
 const EDGES_FROM: Dialects = among!(
     "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e WHERE e.source",
     "r.value->>0",
-    ""
+    "ORDER BY e.source, e.relation, e.target LIMIT $2"
 );
 const EDGES_TO: Dialects = among!(
     "SELECT e.relation, e.source, e.target, e.proposed, e.likeness FROM edge e WHERE e.target",
     "r.value->>0",
-    ""
+    "ORDER BY e.target, e.relation, e.source LIMIT $2"
 );
 const JOBS: &str = "SELECT j.idea, j.job, j.name, j.state, j.entry, j.idx FROM job j";
 const IDEAS: &str = "SELECT i.id, i.idx, i.author, i.author_name, i.time, i.tags, i.source, \
@@ -41,32 +41,44 @@ struct Opinion {
 }
 
 impl Store {
-    /// The edges from and to an idea, or all.
+    /// Some edges, from and to an idea or of all, by the idea that they come from, behind one of them.
     pub(crate) async fn edges(
         &self,
         of: Option<IdeaId>,
+        behind: Option<EdgeKey>,
+        limit: u32,
     ) -> Result<Vec<(EdgeKey, EdgeRow)>, StoreError> {
-        let doing = "reading edges";
-        let query = match of {
-            Some(idea) => {
-                Query::new(doing, format!("{EDGES} WHERE e.source = $1 OR e.target = $1"))
-                    .text(&idea)
-            }
-            None => Query::new(doing, EDGES),
-        };
+        let mine = if of.is_some() { "(e.source = $5 OR e.target = $5) AND" } else { "" };
+        let text = format!(
+            "{EDGES} WHERE {mine} (e.source, e.relation, e.target) > ($1, $2, $3) \
+             ORDER BY e.source, e.relation, e.target LIMIT $4"
+        );
+        let [source, relation, target] = behind.map_or_else(Default::default, |key| {
+            [key.from.to_string(), key.relation.to_string(), key.to.to_string()]
+        });
+        let query = Query::new("reading edges", text).text(&source).text(&relation).text(&target);
+        let query = query.int(i64::from(limit));
+        let query = of.iter().fold(query, |query, idea| query.text(idea));
         let rows: Vec<EdgeRecord> = self.db.fetch(query).await?;
         rows.iter().map(EdgeRecord::read).collect()
     }
 
-    /// The edges from and to any of these ideas.
+    /// All edges.
+    async fn all_edges(&self) -> Result<Vec<(EdgeKey, EdgeRow)>, StoreError> {
+        let rows: Vec<EdgeRecord> = self.db.fetch(Query::new("reading edges", EDGES)).await?;
+        rows.iter().map(EdgeRecord::read).collect()
+    }
+
+    /// The edges from any of these ideas, and those to any of them, so many of each.
     pub(crate) async fn edges_at(
         &self,
         ideas: &BTreeSet<IdeaId>,
+        limit: u32,
     ) -> Result<BTreeMap<EdgeKey, EdgeRow>, StoreError> {
         let ideas: Vec<[IdeaId; 1]> = ideas.iter().map(|idea| [*idea]).collect();
         let mut edges = BTreeMap::new();
         for text in [EDGES_FROM, EDGES_TO] {
-            let query = Query::over("reading edges of ideas", text, &ideas)?;
+            let query = Query::over("reading edges of ideas", text, &ideas)?.int(i64::from(limit));
             for row in self.db.fetch::<EdgeRecord>(query).await? {
                 edges.extend([row.read()?]);
             }
@@ -74,18 +86,31 @@ impl Store {
         Ok(edges)
     }
 
-    /// The jobs of an idea, oldest first.
-    pub(crate) async fn jobs_of(&self, idea: IdeaId) -> Result<Vec<IdeaJob>, StoreError> {
-        self.jobs(format!("{JOBS} WHERE j.idea = $1 ORDER BY j.idx, j.job"), &idea).await
+    /// The jobs of an idea before one of them, newest first.
+    pub(crate) async fn jobs_of(
+        &self,
+        idea: IdeaId,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<IdeaJob>, StoreError> {
+        // Ids begin with the time at which they were made.
+        let earlier = if before.is_some() { "AND j.job < $3" } else { "" };
+        let text = format!("{JOBS} WHERE j.idea = $1 {earlier} ORDER BY j.job DESC LIMIT $2");
+        let query = Query::new("reading jobs", text).text(&idea).int(i64::from(limit));
+        self.jobs(before.iter().fold(query, |query, job| query.text(job))).await
     }
 
     /// The ideas of a job, oldest first.
-    pub(crate) async fn ideas_of(&self, job: JobId) -> Result<Vec<IdeaJob>, StoreError> {
-        self.jobs(format!("{JOBS} WHERE j.job = $1 ORDER BY j.idx, j.idea"), &job).await
+    pub(crate) async fn ideas_of(
+        &self,
+        job: JobId,
+        limit: u32,
+    ) -> Result<Vec<IdeaJob>, StoreError> {
+        let text = format!("{JOBS} WHERE j.job = $1 ORDER BY j.idx, j.idea LIMIT $2");
+        self.jobs(Query::new("reading jobs", text).text(&job).int(i64::from(limit))).await
     }
 
-    async fn jobs(&self, text: String, of: &impl ToString) -> Result<Vec<IdeaJob>, StoreError> {
-        let query = Query::new("reading jobs", text).text(of);
+    async fn jobs(&self, query: Query) -> Result<Vec<IdeaJob>, StoreError> {
         let rows: Vec<JobRecord> = self.db.fetch(query).await?;
         let job = |row: JobRecord| {
             let (idea, job) = row.key()?;
@@ -103,7 +128,7 @@ impl Store {
             let row = IdeaRow::try_from(row)?;
             ledger.ideas.insert(row.id, row);
         }
-        ledger.edges.extend(self.edges(None).await?);
+        ledger.edges.extend(self.all_edges().await?);
         for row in self.db.fetch::<JobRecord>(Query::new("reading jobs", JOBS)).await? {
             ledger.jobs.insert(row.key()?, JobRow::try_from(row)?);
         }

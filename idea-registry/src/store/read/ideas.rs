@@ -1,7 +1,7 @@
 //! Ideas as people see them.
 
 use mesh_ideas_core::ledger::IdeaRow;
-use mesh_schemas::idea::{IdeaId, IdeaQuery, IdeaView};
+use mesh_schemas::idea::{EntryId, IdeaId, IdeaQuery, IdeaView};
 use sqlx::FromRow;
 
 use crate::store::{
@@ -43,6 +43,12 @@ struct Id {
 }
 
 #[derive(FromRow)]
+struct Ends {
+    text_entry: String,
+    head: String,
+}
+
+#[derive(FromRow)]
 struct Count {
     count: i64,
 }
@@ -72,6 +78,20 @@ impl Store {
         }
         let rows: Vec<[IdeaId; 1]> = ids.into_iter().map(|id| [id]).collect();
         self.views(Query::over("reading ideas", OF_IDS, &rows)?).await
+    }
+
+    /// The entry that has an idea's latest text, and the end of its chain of holders.
+    pub(crate) async fn text_and_head(
+        &self,
+        idea: IdeaId,
+    ) -> Result<Option<(EntryId, EntryId)>, StoreError> {
+        let text = "SELECT text_entry, head FROM idea WHERE id = $1";
+        let rows: Vec<Ends> =
+            self.db.fetch(Query::new("reading an idea", text).text(&idea)).await?;
+        let ends = |row: &Ends| {
+            Ok((parse("idea.text_entry", &row.text_entry)?, parse("idea.head", &row.head)?))
+        };
+        rows.first().map(ends).transpose()
     }
 
     /// Ideas whose text has all these words, newest first.

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use super::Touched;
 use crate::store::{
     StoreError, Tx,
-    sql::{Dialects, Query, among, from_rows, number, parse},
+    sql::{Dialects, Query, from_rows, number, parse},
 };
 
 #[derive(FromRow)]
@@ -22,11 +22,10 @@ pub(crate) struct Row {
     idx: i64,
 }
 
-const LOAD: Dialects = among!(
+const LOAD: Dialects = from_rows!(
     "SELECT j.idea, j.job, j.name, j.state, j.entry, j.idx FROM job j \
-     WHERE j.idea",
-    "r.value->>0",
-    ""
+     WHERE (j.idea, j.job) IN (SELECT r.value->>0, r.value->>1",
+    ")"
 );
 const SAVE: Dialects = from_rows!(
     "INSERT INTO job (idea, job, name, state, entry, idx) SELECT r.value->>0, r.value->>1, \
@@ -45,14 +44,13 @@ const SAVE_OPINIONS: Dialects = from_rows!(
 impl Tx {
     pub(super) async fn load_jobs(
         &mut self,
-        wanted: BTreeSet<IdeaId>,
+        wanted: BTreeSet<(IdeaId, JobId)>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows: Vec<[IdeaId; 1]> = wanted.into_iter().map(|id| [id]).collect();
-        let found: Vec<Row> = self.fetch(Query::over("loading jobs", LOAD, &rows)?).await?;
+        let found: Vec<Row> = self.fetch(Query::over("loading jobs", LOAD, &wanted)?).await?;
         for row in found {
             ledger.jobs.insert(row.key()?, JobRow::try_from(row)?);
         }

@@ -187,6 +187,7 @@ pub(super) fn operate(world: &mut World) {
         old_origin: world.keys.origin(old).to_owned(),
         old_size: head.size,
         old_root: Sha256(head.root.0),
+        key: None,
     };
     begin_log(&mut world.db.tables, world.identity, |keys| {
         sign(Unsigned { name: None, time: world.env.time(), say }, &keys.registry)

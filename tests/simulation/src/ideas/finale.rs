@@ -117,7 +117,7 @@ impl World {
         let forged = self.items.iter().find(|item| item.forged && ids.contains(&item.id));
         ensure("A8", forged.is_none(), || "a forged entry is in the log".to_owned())?;
         if log.leaves.len() <= AUDITED_MAX || self.env.options.seed.is_multiple_of(16) {
-            let mut auditor = Auditor::new();
+            let mut auditor = Auditor::new(self.keys.registry_authors().to_vec());
             for (index, leaf) in log.leaves.iter().enumerate() {
                 auditor
                     .entry(size(index), &leaf.data)
