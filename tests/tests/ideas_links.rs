@@ -1,20 +1,27 @@
-//! The link from a job to its idea, when the idea comes to the ledger later than the end of the job.
+//! The link from a job to its idea, when the idea comes to the ledger later than the end of the job; and links by the many.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 
 mod ideas_kit;
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use ideas_kit::Person;
+use mesh_ideas_core::{SigningKey, Unsigned, body_hash, entry_id, sign};
 use mesh_schemas::{
     JobSpec,
     attempt::JobState,
-    idea::{EntryId, IdeaId, IdeaWork, JobIdeas},
+    idea::{
+        BodyRef, EntryId, IdeaDetail, IdeaGraph, IdeaId, IdeaPart, IdeaWork, JobIdeas, Say,
+        Submission,
+    },
 };
 use mesh_tests::{
+    http::Http,
     mesh::{Mesh, Options},
     wait::wait_for,
 };
+use reqwest::Method;
 use serde_json::Value;
 
 /// Longest wait for anything, on a busy machine.
@@ -70,4 +77,49 @@ async fn a_job_whose_idea_comes_after_its_end_is_linked_all_the_same() {
     let back: JobIdeas = ann.reads(&["work", "--job", &job.to_string()]).await;
     assert_eq!((back.idea.unwrap().view.id, back.told.len()), (idea, 1));
     parked(&mesh, "0").await;
+}
+
+/// Says something of a text like no other; the entry's id.
+async fn says(mesh: &Mesh, say: impl FnOnce(BodyRef) -> Say) -> EntryId {
+    let text = mesh_fabric::ids::secret("");
+    let bytes = u32::try_from(text.len()).unwrap();
+    let say = say(BodyRef { hash: body_hash(&text, None), bytes, sealed: None });
+    let unsigned = Unsigned { name: None, time: mesh_fabric::time::now(), say };
+    let entry = sign(unsigned, &SigningKey::from_bytes(&[7; 32]));
+    let id = entry_id(&entry);
+    let submission = Submission { entry, body: Some(text), salt: None };
+    let request = mesh.http().request(Method::POST, "/api/v1/ideas").json(&submission);
+    let (status, body) = Http::answer(request).await.unwrap();
+    assert!(status.is_success(), "{status} {body}");
+    id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idea_with_more_than_an_answer_has_room_for_is_shown_whole() {
+    const CHILDREN: usize = 520;
+    const REMARKS: usize = 210;
+    let mesh = Mesh::start(&Options { nodes: 0, ..Options::default() }).await;
+    let idea = |parents| move |body| Say::Idea { body, parents, tags: Vec::new(), source: None };
+    let hub = IdeaId::from(says(&mesh, idea(Vec::new())).await);
+    for _ in 0..CHILDREN / 40 {
+        join_all((0..40).map(|_| says(&mesh, idea(vec![hub])))).await;
+    }
+    let remarks = (0..REMARKS).map(|_| says(&mesh, |body| Say::Comment { idea: hub, body }));
+    join_all(remarks).await;
+    let ann = Person::new(&mesh, "ann");
+    let hub = hub.to_string();
+    let shown: IdeaDetail = ann.reads(&["show", &hub]).await;
+    assert_eq!(shown.truncated, [IdeaPart::Entries, IdeaPart::Edges]);
+    let output = ann.tries(&["show", &hub]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("not all entries, edges are shown; --all"), "{said}");
+    let whole: IdeaDetail = ann.reads(&["show", &hub, "--all"]).await;
+    let counts = (whole.entries.len(), whole.edges.len(), whole.owners.len());
+    assert_eq!((counts, whole.truncated), ((1 + REMARKS, CHILDREN, 1), Vec::new()));
+    let graph: IdeaGraph = ann.reads(&["graph", &hub, "--depth", "1"]).await;
+    let counts = (graph.ideas.len(), graph.edges.len(), graph.components.len());
+    assert_eq!((counts, graph.truncated), ((1 + CHILDREN, CHILDREN, 1), false));
+    let dot = ann.does(&["graph", "--dot"]).await;
+    assert_eq!(dot.matches(" -> ").count(), CHILDREN);
+    ann.is_refused(&["graph", &hub, "--depth", "17"], "E_USAGE", 2).await;
 }
