@@ -12,7 +12,10 @@ mod kit;
 
 mod commanding;
 mod copying;
+mod embedding;
 mod killing;
+mod starving;
 mod talking;
+mod traces;
 mod witnessing;
 mod world;

@@ -14,6 +14,7 @@ mod appending;
 mod asking;
 mod bounding;
 mod filling;
+mod ranking;
 mod rebuilding;
 mod restarting;
 mod reverting;

@@ -3,6 +3,7 @@
 mod entries;
 mod graph;
 mod ideas;
+mod recent;
 
 pub(crate) use entries::StoredEntry;
 pub(crate) use ideas::Listing;
