@@ -81,12 +81,26 @@ pub async fn serve(
     handle: MetricsHandle,
     shutdown: CancellationToken,
 ) -> io::Result<SocketAddr> {
+    serve_beside(listen, handle, Router::new(), shutdown).await
+}
+
+/// The same with more pages beside them, such as `/readyz`.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_beside(
+    listen: SocketAddr,
+    handle: MetricsHandle,
+    pages: Router,
+    shutdown: CancellationToken,
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
     let router = Router::new()
         .route("/metrics", get(metrics_page))
         .route("/healthz", get(|| std::future::ready("ok\n")))
-        .with_state(handle);
+        .with_state(handle)
+        .merge(pages);
     let serving = async move {
         let served =
             axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());

@@ -5,16 +5,21 @@
 
 use std::time::Duration;
 
+use async_nats::Client;
 use futures::future::{join, join_all};
 use mesh_fabric::metrics;
 use mesh_schemas::{ErrorCode, Problem};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::info;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info, info_span};
 
 use crate::{
     ask::{self, Answers},
     bus::{self, Questions, Submissions},
     config::Config,
+    embeddings::{self, Feed},
+    health,
+    parts::Parts,
     publish::{self, Objects},
     registry::{self, Place, Prepared, Registry},
     witnesses::{self, Behind, Witness},
@@ -22,6 +27,8 @@ use crate::{
 
 /// How long the start waits for what others have of the log.
 const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// How long the others may take to stop after one has broken, which may have been their way out.
+const BROKEN_STOP_MAX: Duration = Duration::from_secs(20);
 
 /// A registry that serves.
 #[derive(Debug)]
@@ -29,8 +36,8 @@ pub struct App {
     registry: Registry,
     stop_wires: CancellationToken,
     stop_copies: CancellationToken,
-    wires: TaskTracker,
-    copies: TaskTracker,
+    wires: Parts,
+    copies: Parts,
 }
 
 impl App {
@@ -43,54 +50,95 @@ impl App {
         mesh_fabric::tls::install_provider();
         crate::metrics::describe();
         let (stop_wires, stop_copies) = (CancellationToken::new(), CancellationToken::new());
-        serve_metrics(config, &stop_copies).await?;
         let place = place(config)?;
         let client = bus::connect(&config.nats).await?;
         let witnesses =
             config.witnesses.iter().map(Witness::open).collect::<Result<Vec<_>, _>>()?;
-        let prepared = registry::prepare(&place).await?;
-        let (copies, behind) = (TaskTracker::new(), Behind::default());
+        let (feed, embedding) = embedding(config)?;
+        let prepared = registry::prepare(&place, feed).await?;
+        serve_metrics(config, &prepared, &stop_copies).await?;
+        let behind = Behind::default();
         let asking = asking(&prepared, witnesses, &behind);
         let mut copying = copying(config, &prepared)?;
         compare(&asking, copying.as_mut()).await;
 
         let registry = prepared.run();
+        let mut copies = Parts::default();
+        let watching = watching(config, &registry, client.clone());
+        copies.start("the look at what lags", watching.run(stop_copies.clone()));
         for witness in asking {
-            copies.spawn(witness.run(stop_copies.clone()));
+            let (name, span) = (witness.name(), info_span!("cosign", witness = witness.name()));
+            copies.start(name, witness.run(stop_copies.clone()).instrument(span));
         }
         if let Some(service) = copying {
-            copies.spawn(service.run(stop_copies.clone()));
+            let copying = service.run(stop_copies.clone());
+            copies.start("the copying", copying.instrument(info_span!("copy")));
         }
-        copies.close();
-        let wires = TaskTracker::new();
-        let shared = registry.shared.clone();
-        let submissions =
-            Submissions::new(client.clone(), shared.store.clone(), shared.writer.clone());
-        wires.spawn(submissions.run(stop_wires.clone()));
-        let (weights, publishes) = (config.weights, config.objects.is_some());
-        let answers = Answers::new(ask::Options { shared, weights, behind, publishes });
-        wires.spawn(Questions::listen(client, answers).await?.run(stop_wires.clone()));
-        wires.close();
+        if let Some(embedding) = embedding {
+            let service = embedding(registry.shared.clone());
+            copies.start("the asking for embeddings", service.run(stop_copies.clone()));
+        }
+        let wires = wires(config, client, &registry, behind, &stop_wires).await?;
         Ok(Self { registry, stop_wires, stop_copies, wires, copies })
     }
 
     /// Serves until `shutdown` or until something ends that must not, then stops in order.
     ///
     /// # Errors
-    /// `E_LOCKED` when another registry writes; what made the writer end.
+    /// `E_LOCKED` when another registry writes; `E_INTERNAL` naming the part that ended unasked.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Problem> {
-        let ended = tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            problem = self.registry.ended() => Err(problem),
+        let problem = tokio::select! {
+            () = shutdown.cancelled() => {
+                self.stop().await;
+                return Ok(());
+            }
+            problem = self.registry.ended() => problem,
+            problem = self.wires.ended() => problem,
+            problem = self.copies.ended() => problem,
         };
-        let Self { registry, stop_wires, stop_copies, wires, copies } = self;
-        stop_wires.cancel();
-        wires.wait().await;
-        stop_copies.cancel();
-        copies.wait().await;
-        registry.stop().await;
-        ended
+        error!("The registry ends, to be started anew: {}", problem.detail);
+        if timeout(BROKEN_STOP_MAX, self.stop()).await.is_err() {
+            error!("Not all parts stop; the process ends without them");
+        }
+        Err(problem)
     }
+
+    async fn stop(self) {
+        let Self { registry, stop_wires, stop_copies, mut wires, mut copies } = self;
+        stop_wires.cancel();
+        wires.stopped().await;
+        stop_copies.cancel();
+        copies.stopped().await;
+        registry.stop().await;
+    }
+}
+
+/// What listens and reads on NATS.
+async fn wires(
+    config: &Config,
+    client: Client,
+    registry: &Registry,
+    behind: Behind,
+    stop: &CancellationToken,
+) -> Result<Parts, Problem> {
+    let (mut wires, shared) = (Parts::default(), registry.shared.clone());
+    let submissions = Submissions::new(client.clone(), shared.clone());
+    wires.start("the reader of the stream IDEA", submissions.run(stop.clone()));
+    let (weights, publishes) = (config.weights, config.objects.is_some());
+    let answers = Answers::new(ask::Options { shared, weights, behind, publishes });
+    let questions = Questions::listen(client, answers).await?;
+    wires.start("the answering of questions", questions.run(stop.clone()));
+    Ok(wires)
+}
+
+fn watching(config: &Config, registry: &Registry, client: Client) -> health::Service {
+    let keys = config.witnesses.iter().filter_map(|witness| witness.verifier().ok());
+    health::Service::new(health::Options {
+        shared: registry.shared.clone(),
+        client,
+        publishes: config.objects.is_some(),
+        witnesses: keys.map(|key| key.to_string()).collect(),
+    })
 }
 
 /// Where the configuration says that the log lies.
@@ -104,6 +152,20 @@ pub fn place(config: &Config) -> Result<Place, Problem> {
         login: config.login()?,
         origin: config.origin.clone(),
     })
+}
+
+/// The way of new texts to the endpoint, and what makes the task at its end.
+type Embedding = Box<dyn FnOnce(registry::Shared) -> embeddings::Service + Send>;
+
+fn embedding(config: &Config) -> Result<(Option<Feed>, Option<Embedding>), Problem> {
+    let Some(config) = &config.embeddings else { return Ok((None, None)) };
+    let client = embeddings::Client::open(config)?;
+    let (feed, texts) = embeddings::feed();
+    let (recent, likeness) = (config.recent, config.likeness);
+    let service = move |shared| {
+        embeddings::Service::new(embeddings::Options { shared, client, texts, recent, likeness })
+    };
+    Ok((Some(feed), Some(Box::new(service))))
 }
 
 fn copying(config: &Config, prepared: &Prepared) -> Result<Option<publish::Service>, Problem> {
@@ -157,14 +219,59 @@ async fn compare(witnesses: &[witnesses::Service], copying: Option<&mut publish:
     let _answered = tokio::time::timeout(FIRST_ANSWER_WAIT, asked).await;
 }
 
-async fn serve_metrics(config: &Config, stop: &CancellationToken) -> Result<(), Problem> {
+async fn serve_metrics(
+    config: &Config,
+    prepared: &Prepared,
+    stop: &CancellationToken,
+) -> Result<(), Problem> {
     let handle = metrics::install();
     let Some(listen) = config.metrics_listen else { return Ok(()) };
-    let served = metrics::serve(listen, handle, stop.clone()).await;
+    let pages = health::routes(prepared.shared.health.clone(), prepared.shared.halt.clone());
+    let served = metrics::serve_beside(listen, handle, pages, stop.clone()).await;
     let address = served.map_err(|error| {
         Problem::new(ErrorCode::Io, format!("cannot listen on {listen}: {error}"))
             .at("metrics_listen")
     })?;
     info!("metrics on http://{address}/metrics");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_tests::nats::NatsServer;
+
+    use super::*;
+
+    async fn app(nats: &NatsServer, dir: &std::path::Path) -> App {
+        let creds = dir.join("ideas.creds");
+        std::fs::write(&creds, nats.keys().ledger_creds()).unwrap();
+        let text = format!(
+            "data = {:?}\n[nats]\nurls = [{:?}]\ncreds_file = {creds:?}\n",
+            dir.join("data"),
+            nats.url()
+        );
+        let file = dir.join("ideas.toml");
+        std::fs::write(&file, text).unwrap();
+        App::start(&Config::load(Some(&file)).unwrap()).await.unwrap()
+    }
+
+    /// Goal: no part ends unnoticed, whichever it is. Method: each in turn is cut off under a registry that serves.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_death_of_any_part_ends_the_process_and_is_named() {
+        let (nats, dir) = (NatsServer::start(), mesh_tests::tmp::dir("parts"));
+        let first = app(&nats, dir.path()).await;
+        let mut names = first.registry.names();
+        names.extend(first.wires.names().into_iter().chain(first.copies.names()));
+        first.stop().await;
+        assert!(names.len() >= 5, "{names:?}");
+        for name in names {
+            let app = app(&nats, dir.path()).await;
+            let groups = app.registry.groups().into_iter().chain([&app.wires, &app.copies]);
+            groups.filter(|parts| parts.names().contains(&name)).for_each(|p| p.break_off(&name));
+            let ended = timeout(Duration::from_secs(30), app.run(CancellationToken::new())).await;
+            let problem = ended.expect("it ends").unwrap_err();
+            assert_eq!(problem.code, ErrorCode::Internal);
+            assert!(problem.detail.starts_with(&format!("{name} broke: ")), "{problem}");
+        }
+    }
 }

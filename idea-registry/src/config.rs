@@ -12,7 +12,7 @@ use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{KeyKind, VerifierKey};
 use serde::Deserialize;
 
-use crate::store::Login;
+use crate::{embeddings::EmbeddingsConfig, store::Login};
 
 /// What the environment's variables begin with.
 pub const ENV_PREFIX: &str = "MESH_IDEAS";
@@ -52,6 +52,9 @@ pub struct Config {
     /// By what the terms of a score are multiplied.
     #[serde(default)]
     pub weights: Weights,
+    /// Who says what texts mean, to find near duplicates of other words; nobody when absent.
+    #[serde(default)]
+    pub embeddings: Option<EmbeddingsConfig>,
 }
 
 /// The broker.
@@ -133,6 +136,7 @@ impl Config {
         }
         self.check_witnesses()?;
         self.weights.validate().map_err(|problem| wrong("weights", &problem.detail))?;
+        self.embeddings.as_ref().map_or(Ok(()), EmbeddingsConfig::check)?;
         self.check_names()?;
         loopback("metrics_listen", self.metrics_listen)
     }
@@ -217,7 +221,7 @@ pub(crate) fn text(key: &str, file: &Path) -> Result<String, Problem> {
 }
 
 /// A URL of one of these schemes without a password, whose text is never shown: it may hold one.
-fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Problem> {
+pub(crate) fn check_url(key: &str, url: &str, schemes: &[&str]) -> Result<(), Problem> {
     let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| schemes.contains(scheme))
     else {
         let detail = format!("{key} must be a URL that begins with {}:", schemes.join(": or "));

@@ -12,16 +12,18 @@ use mesh_fabric::{
     backoff::{self, Policy},
     error::chain,
 };
-use mesh_schemas::{ErrorCode, Problem};
-use tokio::task::JoinHandle;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use mesh_schemas::Problem;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    embeddings::Feed,
     halt::Halt,
+    health::Health,
     identity::Identity,
     integrate::{self, Head},
     near_index::NearIndex,
+    parts::Parts,
     replay,
     store::{Login, Store, StoreError, WriterLock, lock_directories},
     tiles::TileDir,
@@ -52,6 +54,7 @@ pub struct Shared {
     pub(crate) halt: Halt,
     pub(crate) head: Head,
     pub(crate) unheard: Unheard,
+    pub(crate) health: Health,
     /// The way to append.
     pub writer: writer::Handle,
 }
@@ -63,8 +66,8 @@ pub struct Registry {
     pub shared: Shared,
     stop_writer: CancellationToken,
     stop_integrator: CancellationToken,
-    writer: JoinHandle<Result<(), Problem>>,
-    tasks: TaskTracker,
+    writer: Parts,
+    integrator: Parts,
 }
 
 /// Writer and integrator before they run.
@@ -105,8 +108,8 @@ pub(crate) async fn open_store(database: &str, login: &Login) -> Result<Store, P
     Ok(backoff::retry(Policy::network(), open, retryable, notify).await?)
 }
 
-/// Opens everything and compares what was signed before with what is there.
-pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
+/// Opens everything and compares what was signed before with what is there. New texts go to the feed.
+pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepared, Problem> {
     let (store, lock) = open(place).await?;
     let lock = Arc::new(lock);
     let origin = place.origin.as_deref();
@@ -129,9 +132,12 @@ pub(crate) async fn prepare(place: &Place) -> Result<Prepared, Problem> {
         identity: Arc::clone(&identity),
         near: Arc::clone(&near),
         halt: halt.clone(),
+        feed,
     })
     .await?;
-    let shared = Shared { store, lock, identity, near, halt, head, unheard, writer: handle };
+    let health = Health::default();
+    let shared =
+        Shared { store, lock, identity, near, halt, head, unheard, health, writer: handle };
     Ok(Prepared { shared, writer, integrator })
 }
 
@@ -144,15 +150,21 @@ impl Prepared {
     /// Begins to append and to sign.
     pub(crate) fn run(self) -> Registry {
         let Self { shared, writer, integrator } = self;
-        let tasks = TaskTracker::new();
+        let (mut appends, mut signs) = (Parts::default(), Parts::default());
         let (stop_writer, stop_integrator) = (CancellationToken::new(), CancellationToken::new());
         let sizes = shared.writer.sizes();
-        tasks.spawn(integrator.run(sizes, stop_integrator.clone()));
-        let writer = tasks.spawn(writer.run(stop_writer.clone()));
-        tasks.close();
+        signs.start("the integrator", integrator.run(sizes, stop_integrator.clone()));
+        appends.start_fallible("the writer", writer.run(stop_writer.clone()));
         let origin = shared.identity.origin();
         info!("Keeping the log {origin} of {} entries", shared.writer.size());
-        Registry { shared, stop_writer, stop_integrator, writer, tasks }
+        Registry { shared, stop_writer, stop_integrator, writer: appends, integrator: signs }
+    }
+}
+
+impl Shared {
+    /// How many entries the latest signed head has.
+    pub(crate) fn signed(&self) -> u64 {
+        self.head.latest().map_or(0, |latest| latest.head().size)
     }
 }
 
@@ -162,27 +174,36 @@ impl Registry {
     /// # Errors
     /// `E_LOCKED`, `E_CONFIG`, `E_IO`, `E_STORE_DOWN`, `E_INTEGRITY`.
     pub async fn start(place: &Place) -> Result<Self, Problem> {
-        Ok(prepare(place).await?.run())
+        Ok(prepare(place, None).await?.run())
     }
 
-    /// Ends when the writer does, which it must not unasked.
+    /// Ends when the writer or the integrator does, which they must not unasked.
     pub(crate) async fn ended(&mut self) -> Problem {
-        match (&mut self.writer).await {
-            Ok(Err(problem)) => problem,
-            Ok(Ok(())) => Problem::new(ErrorCode::Internal, "the writer ended unasked"),
-            Err(error) => Problem::new(ErrorCode::Internal, format!("the writer broke: {error}")),
+        tokio::select! {
+            problem = self.writer.ended() => problem,
+            problem = self.integrator.ended() => problem,
         }
+    }
+
+    /// What runs.
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> [&Parts; 2] {
+        [&self.writer, &self.integrator]
+    }
+
+    /// The names of what runs.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.groups().iter().flat_map(|parts| parts.names()).collect()
     }
 
     /// Answers what is queued, signs what is there, and closes the database.
     pub async fn stop(self) {
-        let Self { shared, stop_writer, stop_integrator, writer, tasks } = self;
+        let Self { shared, stop_writer, stop_integrator, mut writer, mut integrator } = self;
         stop_writer.cancel();
-        if !writer.is_finished() {
-            drop(writer.await);
-        }
+        writer.stopped().await;
         stop_integrator.cancel();
-        tasks.wait().await;
+        integrator.stopped().await;
         shared.store.close().await;
         info!("Stopped");
     }

@@ -44,13 +44,15 @@ pub struct Answers {
     publishes: bool,
     /// Held by an answer that reads everything: two at a time would take the memory twice.
     whole: Arc<Semaphore>,
+    rankings: ranking::Rankings,
 }
 
 impl Answers {
     /// Answers from this registry.
     pub fn new(options: Options) -> Self {
         let Options { shared, weights, behind, publishes } = options;
-        Self { shared, weights, behind, publishes, whole: Arc::new(Semaphore::new(1)) }
+        let (whole, rankings) = (Arc::new(Semaphore::new(1)), ranking::Rankings::default());
+        Self { shared, weights, behind, publishes, whole, rankings }
     }
 
     /// The answer; a problem is one as well.
@@ -121,6 +123,9 @@ pub const KINDS: [&str; 19] = [
     "erase",
     "stats",
 ];
+
+/// Most rows of one answer.
+const ROWS_MAX: usize = 1_000;
 
 /// A number of rows within its bounds.
 fn limit(wanted: Option<u32>, usual: u32) -> Result<u32, Problem> {

@@ -1,6 +1,7 @@
 //! The registry on NATS: questions are answered, and submissions that waited in the stream are appended.
 
 mod questions;
+mod room;
 mod submissions;
 
 pub(crate) use questions::Questions;

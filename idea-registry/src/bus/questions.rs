@@ -1,27 +1,26 @@
 //! A NATS service with an endpoint for each kind of question.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 
 use async_nats::{
     Client,
     service::{Request, Service, ServiceExt as _, endpoint::Endpoint},
 };
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::SelectAll};
+use futures::{FutureExt as _, StreamExt as _, stream::SelectAll};
+use mesh_fabric::{ids, nats::trace_of};
 use mesh_schemas::{
     ErrorCode, Problem,
     idea::{LedgerAnswer, LedgerAsk},
     subject::{LEDGER_SERVICE, ledger_ask},
 };
 use metrics::counter;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, Span, debug, error, info, info_span, warn};
 
+use super::room::{Class, Place, Rooms};
 use crate::ask::{Answers, KINDS};
 
-/// Questions that are answered at a time; more wait in the client.
-const ANSWERS_MAX: usize = 512;
 /// Longest answer, in bytes; brokers take no longer messages.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -62,17 +61,12 @@ impl Questions {
     /// Answers until `shutdown`, and then what has begun.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let Self { client, service, mut endpoints, answers } = self;
-        let running = TaskTracker::new();
-        let room = Arc::new(Semaphore::new(ANSWERS_MAX));
+        let (running, rooms) = (TaskTracker::new(), Rooms::new());
         let serve = async {
             while let Some((kind, request)) = endpoints.next().await {
-                // It is never closed.
-                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-                let answers = answers.clone();
-                running.spawn(async move {
-                    respond(&answers, kind, request).await;
-                    drop(permit);
-                });
+                let (answers, span) = (answers.clone(), span_of(kind, &request));
+                let place = rooms.enter(Class::of(kind), request.message.payload.len());
+                running.spawn(respond(answers, kind, request, place).instrument(span));
             }
         };
         // What waits in the client is asked again by who asked.
@@ -95,20 +89,49 @@ fn named(
     endpoint.map(move |request| (kind, request)).boxed()
 }
 
-async fn respond(answers: &Answers, kind: &'static str, request: Request) {
-    let answer = match read(kind, &request.message.payload) {
-        Ok(ask) => answers.answer(ask).await,
-        Err(problem) => LedgerAnswer::Problem(problem),
+/// A span for each question, of the trace that its sender is in.
+fn span_of(kind: &'static str, request: &Request) -> Span {
+    let sent = request.message.headers.as_ref().and_then(trace_of);
+    let trace = sent.unwrap_or_else(ids::trace_parent);
+    info_span!("ask", trace.id = trace.trace_id(), ask = kind)
+}
+
+async fn respond(
+    answers: Answers,
+    kind: &'static str,
+    request: Request,
+    place: Result<Place, Problem>,
+) {
+    let asked = read(kind, &request.message.payload);
+    let answer = match (asked, &place) {
+        (_, Err(busy)) => LedgerAnswer::Problem(busy.clone()),
+        (Err(problem), _) => LedgerAnswer::Problem(problem),
+        (Ok(ask), Ok(place)) => {
+            let _turn = place.turn().await;
+            answered(&answers, ask).await
+        }
     };
     let refused = matches!(answer, LedgerAnswer::Problem(_));
     let refused = if refused { "true" } else { "false" };
     counter!("mesh_ideas_asks_total", "ask" => kind, "refused" => refused).increment(1);
     if let LedgerAnswer::Problem(problem) = &answer {
-        debug!(ask = kind, "Refused: {problem}");
+        debug!("Refused: {problem}");
     }
     if let Err(error) = request.respond(Ok(encoded(&answer))).await {
-        warn!(ask = kind, "Could not answer: {error}");
+        warn!("Could not answer: {error}");
     }
+}
+
+/// The answer. A panic is a fault of ours that ends this one answer, and is told of.
+async fn answered(answers: &Answers, ask: LedgerAsk) -> LedgerAnswer {
+    let answer = AssertUnwindSafe(answers.answer(ask)).catch_unwind().await;
+    answer.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        error!(panic = text, "An answer panicked");
+        counter!("mesh_ideas_panics_total").increment(1);
+        LedgerAnswer::Problem(Problem::new(ErrorCode::Internal, "a fault of the registry"))
+    })
 }
 
 fn read(expected: &'static str, payload: &[u8]) -> Result<LedgerAsk, Problem> {

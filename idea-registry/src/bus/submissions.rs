@@ -30,10 +30,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::{
-    store::{Cursor, Store},
-    writer,
-};
+use crate::{health::Part, registry::Shared, store::Cursor, writer};
 
 /// After so long without a message the stream is looked at: it may have been wiped meanwhile.
 const QUIET_MAX: Duration = Duration::from_secs(5);
@@ -51,8 +48,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Submissions {
     client: Client,
     jetstream: jetstream::Context,
-    store: Store,
-    writer: writer::Handle,
+    shared: Shared,
 }
 
 /// A message with its place in the stream.
@@ -77,8 +73,8 @@ impl Made {
 }
 
 impl Submissions {
-    pub(crate) fn new(client: Client, store: Store, writer: writer::Handle) -> Self {
-        Self { jetstream: jetstream::new(client.clone()), client, store, writer }
+    pub(crate) fn new(client: Client, shared: Shared) -> Self {
+        Self { jetstream: jetstream::new(client.clone()), client, shared }
     }
 
     /// Appends what waits until `shutdown`.
@@ -94,7 +90,11 @@ impl Submissions {
             let begun = Instant::now();
             match self.read().await {
                 Ok(()) => debug!("Reading the stream IDEA anew"),
-                Err(error) => warn!("Reading the stream IDEA failed: {}", chain(&*error)),
+                Err(error) => {
+                    let why = chain(&*error);
+                    warn!("Reading the stream IDEA failed: {why}");
+                    self.shared.health.behind(Part::Stream, why, Instant::now());
+                }
             }
             if begun.elapsed() > QUIET_MAX {
                 waits = Policy::forever().waits();
@@ -122,6 +122,7 @@ impl Submissions {
         let mut position = self.position(&made).await?;
         let mut messages = stream.create_consumer(from(position)).await?.messages().await?;
         debug!(position, "Reading the stream IDEA");
+        self.shared.health.well(Part::Stream);
         let mut looked_at = Instant::now();
         loop {
             match timeout(LOOK_EVERY, messages.next()).await {
@@ -146,7 +147,7 @@ impl Submissions {
 
     /// How far this stream was read.
     async fn position(&self, made: &Made) -> Result<u64, Error> {
-        let cursor = self.store.cursor(writer::STREAM_CURSOR).await?;
+        let cursor = self.shared.store.cursor(writer::STREAM_CURSOR).await?;
         let Some(Cursor { value, detail }) = cursor else { return Ok(0) };
         if !made.is_another(&detail, value) {
             return Ok(value);
@@ -176,7 +177,7 @@ impl Submissions {
         let appends = chunk.iter().map(|waiting| async {
             match &waiting.submission {
                 Some(submission) => {
-                    self.writer.append_filed(submission, waiting.filed).await.map(drop)
+                    self.shared.writer.append_filed(submission, waiting.filed).await.map(drop)
                 }
                 None => Ok(()),
             }
@@ -192,7 +193,7 @@ impl Submissions {
             }
         }
         let last = chunk.last().map_or(0, |waiting| waiting.sequence);
-        self.writer.keep_position(last, made.at.clone()).await?;
+        self.shared.writer.keep_position(last, made.at.clone()).await?;
         Ok(last)
     }
 }

@@ -7,7 +7,7 @@ use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, TreeHead};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use super::{
     head::{Head, Judgement, Seen},
@@ -80,6 +80,8 @@ impl Service {
             self.gather(&mut sizes, &shutdown).await;
             self.catch_up(&sizes, &shutdown).await;
         }
+        // A halted log stays as it is, and is shown so: no part ends unasked.
+        shutdown.cancelled().await;
         self.catch_up(&sizes, &shutdown).await;
     }
 
@@ -104,7 +106,8 @@ impl Service {
         // Not what comes meanwhile: that is gathered first.
         let size = *sizes.borrow();
         while self.edge.head().size < size && self.options.halt.check().is_ok() {
-            let Err(problem) = self.step().await else { continue };
+            let span = info_span!("integrate", ledger.from = self.edge.head().size);
+            let Err(problem) = self.step().instrument(span).await else { continue };
             warn!("Could not integrate: {}", problem.detail);
             if problem.code == ErrorCode::Integrity {
                 self.options.halt.halt(problem.code, problem.detail);
@@ -199,9 +202,12 @@ impl Service {
         let internal = |error: String| Problem::new(ErrorCode::Internal, error);
         let checkpoint =
             Checkpoint::new(identity.origin(), tree).map_err(|e| internal(e.to_string()))?;
-        let signed = SignedCheckpoint::sign(checkpoint, &identity.signer)
-            .map_err(|error| internal(error.to_string()))?;
-        head.publish(signed).map_err(|error| {
+        let sign = || SignedCheckpoint::sign(checkpoint, &identity.signer);
+        let signed = info_span!("sign", ledger.size = tree.size).in_scope(sign);
+        let signed = signed.map_err(|error| internal(error.to_string()))?;
+        let published =
+            info_span!("publish", ledger.size = tree.size).in_scope(|| head.publish(signed));
+        published.map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot write the checkpoint: {error}"))
         })
     }

@@ -18,6 +18,9 @@ use super::{
 
 /// Most connections that read at a time.
 const READERS_MAX: u32 = 4;
+/// Most transactions that write at a time in PostgreSQL: appends, and beside them heads, copies and witnesses. They
+/// have connections of their own: no reader holds them up.
+const WRITERS_MAX: u32 = 4;
 /// How long a statement waits for another process's lock, e.g. a backup's.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
@@ -60,7 +63,7 @@ pub struct Login {
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     Sqlite { writer: SqlitePool, readers: SqlitePool },
-    Postgres { pool: PgPool, options: Box<PgConnectOptions> },
+    Postgres { writers: PgPool, readers: PgPool, options: Box<PgConnectOptions> },
 }
 
 pub(super) const fn sqlite(texts: &Dialects) -> &'static str {
@@ -123,9 +126,10 @@ impl Database {
             options = options.options([("role", role)]);
         }
         owner.close().await;
-        let pool = pool.max_connections(READERS_MAX + 1);
-        let pool = pool.connect_with(options.clone()).await.map_err(failed(doing))?;
-        Ok(Self::Postgres { pool, options: Box::new(options) })
+        let writers = pool.clone().max_connections(WRITERS_MAX);
+        let writers = writers.connect_with(options.clone()).await.map_err(failed(doing))?;
+        let readers = pool.max_connections(READERS_MAX).connect_lazy_with(options.clone());
+        Ok(Self::Postgres { writers, readers, options: Box::new(options) })
     }
 
     /// `sqlite` or `postgres`.
@@ -143,8 +147,8 @@ impl Database {
                 Self::Sqlite { readers, .. } => {
                     bound!(sqlx::query_as(query.sql(sqlite)), query).fetch_all(readers).await
                 }
-                Self::Postgres { pool, .. } => {
-                    bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(pool).await
+                Self::Postgres { readers, .. } => {
+                    bound!(sqlx::query_as(query.sql(postgres)), query).fetch_all(readers).await
                 }
             };
             rows.map_err(failed(query.doing))
@@ -185,7 +189,7 @@ impl Database {
                 Self::Sqlite { writer, .. } => {
                     writer.begin_with("BEGIN IMMEDIATE").await.map(Begun::Sqlite)
                 }
-                Self::Postgres { pool, .. } => pool.begin().await.map(Begun::Postgres),
+                Self::Postgres { writers, .. } => writers.begin().await.map(Begun::Postgres),
             };
             begun.map(Tx::new).map_err(failed(doing))
         })
@@ -198,8 +202,8 @@ impl Database {
         Box::pin(async move {
             match self {
                 Self::Sqlite { writer, .. } => truncate_journal(writer).await,
-                Self::Postgres { pool, .. } => {
-                    let done = sqlx::query("VACUUM FULL subject_key").execute(pool).await;
+                Self::Postgres { writers, .. } => {
+                    let done = sqlx::query("VACUUM FULL subject_key").execute(writers).await;
                     done.map(drop).map_err(failed(FORGETTING))
                 }
             }
@@ -213,7 +217,10 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { pool, .. } => pool.close().await,
+            Self::Postgres { writers, readers, .. } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 }

@@ -47,6 +47,14 @@ pub enum StoreError {
         /// The driver's error.
         source: sqlx::Error,
     },
+    /// It answers, and a rule of its tables or of its rights forbids this: nothing was written.
+    #[error("the database refuses {doing}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// What it says.
+        source: sqlx::Error,
+    },
     /// Another registry writes: nothing was written.
     #[error("another registry writes to this database")]
     NotWriter,
@@ -68,6 +76,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unavailable { .. } => Self::new(ErrorCode::StoreDown, chain(&error)),
+            StoreError::Refused { .. } => Self::new(ErrorCode::Internal, chain(&error)).hint(
+                "nothing was written; `mesh-ideas verify` says whether the log is sound, and the database's own log \
+                 which rule it was",
+            ),
             StoreError::NotWriter => Self::new(ErrorCode::Locked, error.to_string())
                 .hint("stop the other one; a log has one writer"),
             StoreError::Missing { .. } => Self::new(ErrorCode::NotFound, error.to_string())

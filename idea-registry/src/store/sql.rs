@@ -196,8 +196,24 @@ pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
         if let sqlx::Error::ColumnDecode { index, .. } = &source {
             return StoreError::Unreadable { what: format!("a value in the column {index}") };
         }
-        StoreError::Unavailable { doing, source }
+        match source.as_database_error().is_some_and(is_refusal) {
+            true => StoreError::Refused { doing, source },
+            false => StoreError::Unavailable { doing, source },
+        }
     }
+}
+
+/// The database has read the statement and will not do it, however often it is asked: a constraint, a trigger of an
+/// append-only table, a right.
+fn is_refusal(error: &(dyn sqlx::error::DatabaseError + 'static)) -> bool {
+    const SQLITE_CONSTRAINT: u32 = 19;
+    let Some(code) = error.code() else { return false };
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // The lowest byte of an extended code is the plain one.
+        return code.parse::<u32>().is_ok_and(|code| code & 0xff == SQLITE_CONSTRAINT);
+    }
+    // Integrity constraints, what a trigger raises, and rights.
+    code.starts_with("23") || code == "P0001" || code == "42501"
 }
 
 /// A number that SQL can hold; larger ones become the largest.

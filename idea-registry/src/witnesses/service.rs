@@ -48,6 +48,11 @@ impl Service {
         Self { options }
     }
 
+    /// What it is called among the parts of the process.
+    pub(crate) fn name(&self) -> String {
+        name(&self.options.witness)
+    }
+
     /// Asks once what the witness has cosigned, and compares it with the log; true when it has answered.
     pub(crate) async fn compare(&self) -> bool {
         let Options { unheard, start, witness, behind, .. } = &self.options;

@@ -16,13 +16,14 @@ use mesh_schemas::{
     idea::{Appended, Relation, Say, Sha256},
 };
 
-use tracing::error;
+use tracing::{debug, error};
 
 use super::{
     handle::{Request, What},
     plan::{AllKeys, Plan},
 };
 use crate::{
+    embeddings::Feed,
     identity::Identity,
     near_index::NearIndex,
     store::{Cursor, Store, StoreError, Subjects, Tx, WriterLock},
@@ -40,6 +41,7 @@ pub(super) struct Context {
     pub(super) lock: Arc<WriterLock>,
     pub(super) identity: Arc<Identity>,
     pub(super) near: Arc<RwLock<NearIndex>>,
+    pub(super) feed: Option<Feed>,
 }
 
 /// A batch that is durable.
@@ -52,6 +54,9 @@ pub(super) struct Committed {
 impl Committed {
     pub(super) fn answer(self, requests: Vec<Request>) {
         for (request, answer) in requests.into_iter().zip(self.answers) {
+            if let Ok(Appended { entry, index: Some(index), .. }) = &answer {
+                debug!(parent: &request.span, ledger.index = index, "Appended {entry}");
+            }
             // Who asked may have gone; the entry is in the log all the same.
             let _gone = request.answer.send(answer);
         }
@@ -96,6 +101,9 @@ impl Context {
         }
         let plan = self.write(tx, plan).await?;
         plan.index_near(&mut self.near.write().unwrap_or_else(PoisonError::into_inner));
+        if let Some(feed) = &self.feed {
+            plan.open_texts().for_each(|(idea, text)| feed.tell(idea, text));
+        }
         Ok(Committed { size: plan.ledger.size, answers: plan.into_answers(requests) })
     }
 

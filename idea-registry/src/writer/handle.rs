@@ -1,6 +1,9 @@
 //! The only way in.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use mesh_fabric::time;
 use mesh_ideas_core::{Checked, Unsigned, check, sign};
@@ -10,6 +13,7 @@ use mesh_schemas::{
     idea::{Appended, IdeaId, Say, Submission},
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Span;
 
 use crate::{halt::Halt, identity::Identity};
 
@@ -18,6 +22,8 @@ use crate::{halt::Halt, identity::Identity};
 pub(crate) struct Request {
     pub(crate) what: What,
     pub(crate) answer: oneshot::Sender<Result<Appended, Problem>>,
+    /// Of who asks: a batch has many.
+    pub(crate) span: Span,
 }
 
 /// What is wanted.
@@ -36,6 +42,33 @@ pub struct Handle {
     pub(super) identity: Arc<Identity>,
     pub(super) size: watch::Receiver<u64>,
     pub(super) halt: Halt,
+    pub(super) asked: Asked,
+}
+
+/// How many requests the writer was given, and how many of them are decided. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked(Arc<[AtomicU64; 2]>);
+
+/// A request under way; decided, or given up, when it is dropped.
+struct UnderWay<'a>(&'a Asked);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.0[1].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Asked {
+    fn begin(&self) -> UnderWay<'_> {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    /// Both numbers; what comes between the two looks counts as decided.
+    fn numbers(&self) -> (u64, u64) {
+        let decided = self.0[1].load(Ordering::Relaxed);
+        (self.0[0].load(Ordering::Relaxed).max(decided), decided)
+    }
 }
 
 impl Handle {
@@ -102,18 +135,29 @@ impl Handle {
         self.size.clone()
     }
 
+    /// How many requests there were in this life of the process, and how many of them are decided.
+    pub(crate) fn asked(&self) -> (u64, u64) {
+        self.asked.numbers()
+    }
+
     /// The registry says something in its own name.
-    async fn say(&self, say: Say) -> Result<Appended, Problem> {
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) async fn say(&self, say: Say) -> Result<Appended, Problem> {
         let checked = own(&self.identity, say)?;
         self.ask(What::Append(Box::new(checked))).await
     }
 
     async fn ask(&self, what: What) -> Result<Appended, Problem> {
         self.halt.check()?;
+        let _under_way = self.asked.begin();
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Request { what, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => busy(),
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+        self.queue.try_send(Request { what, answer, span: Span::current() }).map_err(|error| {
+            match error {
+                mpsc::error::TrySendError::Full(_) => busy(),
+                mpsc::error::TrySendError::Closed(_) => stopping(),
+            }
         })?;
         answered.await.map_err(|_| stopping())?
     }

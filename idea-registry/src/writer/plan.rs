@@ -263,6 +263,26 @@ impl Plan {
         similar
     }
 
+    /// The new texts of ideas that are not sealed.
+    pub(super) fn open_texts(&self) -> impl Iterator<Item = (IdeaId, &str)> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Text { idea, entry, sealed: None, text: Some(_) } => {
+                Some((*idea, self.texts.get(entry)?.as_str()))
+            }
+            Change::Text { .. }
+            | Change::Entry { .. }
+            | Change::Idea(_)
+            | Change::Holder { .. }
+            | Change::Status { .. }
+            | Change::Edge { .. }
+            | Change::Job { .. }
+            | Change::Rank { .. }
+            | Change::SeenAgain { .. }
+            | Change::Hidden { .. }
+            | Change::Erased { .. } => None,
+        })
+    }
+
     /// Lets the index know what was committed.
     pub(super) fn index_near(&self, index: &mut NearIndex) {
         for change in &self.changes {

@@ -8,13 +8,14 @@ use std::{
 use mesh_schemas::{ErrorCode, Problem};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{Instrument as _, error, info_span, warn};
 
 use super::{
     batch::{Context, cut},
-    handle::{Handle, Request},
+    handle::{Asked, Handle, Request},
 };
 use crate::{
+    embeddings::Feed,
     halt::Halt,
     identity::Identity,
     near_index::NearIndex,
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) identity: Arc<Identity>,
     pub(crate) near: Arc<RwLock<NearIndex>>,
     pub(crate) halt: Halt,
+    /// Who wants to know of new texts.
+    pub(crate) feed: Option<Feed>,
 }
 
 /// Runs the writer.
@@ -48,12 +51,17 @@ pub(crate) struct Service {
 
 /// Reads how far the log is. Requests may be queued from here on.
 pub(crate) async fn start(options: Options) -> Result<(Service, Handle), Problem> {
-    let Options { store, lock, identity, near, halt } = options;
+    let Options { store, lock, identity, near, halt, feed } = options;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let (size, sizes) = watch::channel(store.size(identity.version).await?);
-    let handle =
-        Handle { queue: sender, identity: Arc::clone(&identity), size: sizes, halt: halt.clone() };
-    let context = Context { store, lock, identity, near: Arc::clone(&near) };
+    let handle = Handle {
+        queue: sender,
+        identity: Arc::clone(&identity),
+        size: sizes,
+        halt: halt.clone(),
+        asked: Asked::default(),
+    };
+    let context = Context { store, lock, identity, near: Arc::clone(&near), feed };
     load_near(&context.store, &near).await?;
     Ok((Service { context, queue, size, near, halt }, handle))
 }
@@ -91,7 +99,8 @@ impl Service {
             return Ok(());
         }
         let (size, begun) = (*self.size.borrow(), Instant::now());
-        match self.context.commit(size, &requests).await {
+        let span = info_span!("append", ledger.from = size, requests = requests.len());
+        match self.context.commit(size, &requests).instrument(span).await {
             Ok(committed) => {
                 metrics::histogram!("mesh_ideas_commit_seconds")
                     .record(begun.elapsed().as_secs_f64());

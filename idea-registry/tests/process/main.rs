@@ -12,10 +12,13 @@ mod kit;
 
 mod commanding;
 mod copying;
+mod embedding;
 mod forking;
 mod killing;
 mod objects;
 mod restoring;
+mod starving;
 mod talking;
+mod traces;
 mod witnessing;
 mod world;

@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) nats: NatsServer,
     pub(crate) home: Home,
     config: PathBuf,
+    /// `MESH_LOG` of the registry.
+    pub(crate) log: &'static str,
     pub(crate) process: Option<Process>,
     pub(crate) client: Client,
 }
@@ -42,7 +44,7 @@ impl World {
         ));
         fs::write(&config, text).unwrap();
         let client = nats.service("asker").await;
-        Self { nats, home, config, process: None, client }
+        Self { nats, home, config, log: "info,async_nats=warn", process: None, client }
     }
 
     /// From now on another database of the same server.
@@ -54,7 +56,7 @@ impl World {
 
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-ideas"));
-        command.args(["serve", "--config"]).arg(&self.config);
+        command.args(["serve", "--config"]).arg(&self.config).env("MESH_LOG", self.log);
         self.process = Some(Process::start(&mut command, &self.home.dir.path().join("ideas.log")));
     }
 
@@ -99,9 +101,14 @@ impl World {
         wait_for(SOON, what, async || self.stats().await.filter(&look)).await
     }
 
+    /// What it has logged.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.home.dir.path().join("ideas.log")).unwrap()
+    }
+
     pub(crate) fn stop(&mut self) {
         let status = self.process.take().unwrap().stop(SOON);
-        let log = fs::read_to_string(self.home.dir.path().join("ideas.log")).unwrap();
+        let log = self.said();
         assert!(status.unwrap().success(), "{log}");
         assert!(!log.contains("ermissions Violation"), "{log}");
     }

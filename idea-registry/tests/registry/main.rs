@@ -15,6 +15,7 @@ mod asking;
 mod bounding;
 mod filling;
 mod paging;
+mod ranking;
 mod rebuilding;
 mod restarting;
 mod reverting;

@@ -3,6 +3,7 @@
 mod entries;
 mod graph;
 mod ideas;
+mod recent;
 mod tables;
 
 pub(crate) use entries::StoredEntry;
