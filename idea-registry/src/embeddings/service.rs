@@ -223,10 +223,7 @@ impl Service {
             self.vectors.remove(gone);
             return Ok(false);
         }
-        let edges = store.edges(Some(idea)).await?;
-        let linked = edges.iter().any(|(key, _)| {
-            key.relation == Relation::Duplicates && (key.from == other || key.to == other)
-        });
+        let linked = store.are_linked(Relation::Duplicates, idea, other).await?;
         if !linked {
             writer.say(proposal(idea, other, likeness)).await?;
         }

@@ -170,8 +170,9 @@ impl Database {
                         take(row);
                     }
                 }
-                Self::Postgres { pool, .. } => {
-                    let mut rows = bound!(sqlx::query_as(query.sql(postgres)), query).fetch(pool);
+                Self::Postgres { readers, .. } => {
+                    let mut rows =
+                        bound!(sqlx::query_as(query.sql(postgres)), query).fetch(readers);
                     while let Some(row) = rows.try_next().await.map_err(failed(doing))? {
                         take(row);
                     }

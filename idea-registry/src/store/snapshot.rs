@@ -100,7 +100,8 @@ async fn postgres(url: &str, login: &Login) -> Result<Database, StoreError> {
         })
     });
     let pool = pool.connect_with(options.clone()).await.map_err(failed(DOING))?;
-    Ok(Database::Postgres { pool, options: Box::new(options) })
+    // One connection: nobody writes in a transaction that only reads.
+    Ok(Database::Postgres { writers: pool.clone(), readers: pool, options: Box::new(options) })
 }
 
 fn single<DB: sqlx::Database>() -> PoolOptions<DB> {

@@ -175,7 +175,7 @@ async fn texts_that_mean_the_same_are_proposed_as_duplicates() {
     assert!(!world.said().contains(KEY), "{}", world.said());
 
     // Another life of the process knows the ideas of the one before, and proposes nothing twice.
-    let entries = local(&world.home.place).await.unwrap().checked.entries;
+    let entries = local(&world.home.place, None).await.unwrap().checked.entries;
     world.serve().await;
     let late = append(&world, &about("printers")).await;
     assert_eq!(proposed(&world, late).await.0, other);
@@ -191,7 +191,7 @@ async fn texts_that_mean_the_same_are_proposed_as_duplicates() {
     let (code, _, words) = world.command(&["rebuild", "--from", "leaves"]);
     assert_eq!(code, Some(0), "{words}");
     assert_eq!(owner.projections().await, before);
-    assert_eq!(local(&world.home.place).await.unwrap().findings, vec![]);
+    assert_eq!(local(&world.home.place, None).await.unwrap().findings, vec![]);
     assert_eq!(endpoint.asked.lock().unwrap().len(), asked);
 }
 

@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use mesh_schemas::{
     ErrorCode,
-    idea::{LedgerAnswer, LedgerAsk},
+    idea::{LedgerAnswer, LedgerAsk, PartQuery},
 };
 use mesh_tests::wait_until;
 use sqlx::PgPool;
@@ -34,7 +34,7 @@ async fn reads_that_hang_hold_up_no_append() {
     let mut lock = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE job IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let asker = world.nats.service("many").await;
-    let ask = LedgerAsk::Jobs { idea: first };
+    let ask = LedgerAsk::Jobs(PartQuery { idea: first, cursor: None, limit: None });
     let mut answers: FuturesUnordered<_> = (0..ASKED).map(|_| ask_over(&asker, &ask)).collect();
     let refused = timeout(SOON, answers.next()).await.unwrap().unwrap().unwrap();
     wait_until(SOON, "reads wait for the table", async || waiting_for_a_lock(&pool).await >= 2)

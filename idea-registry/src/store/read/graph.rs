@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_ideas_core::ledger::{EdgeKey, EdgeRow, IdeaRow, JobRow, Ledger, RankRow};
 use mesh_schemas::{
     JobId,
-    idea::{IdeaId, IdeaJob},
+    idea::{IdeaId, IdeaJob, Relation},
 };
 use sqlx::FromRow;
 
@@ -61,6 +61,21 @@ impl Store {
         let query = of.iter().fold(query, |query, idea| query.text(idea));
         let rows: Vec<EdgeRecord> = self.db.fetch(query).await?;
         rows.iter().map(EdgeRecord::read).collect()
+    }
+
+    /// Whether a link of this relation leads from one of two ideas to the other, either way.
+    pub(crate) async fn are_linked(
+        &self,
+        relation: Relation,
+        one: IdeaId,
+        other: IdeaId,
+    ) -> Result<bool, StoreError> {
+        let text = format!(
+            "{EDGES} WHERE e.relation = $1 AND \
+             ((e.source = $2 AND e.target = $3) OR (e.source = $3 AND e.target = $2)) LIMIT 1"
+        );
+        let query = Query::new("reading a link", text).text(&relation).text(&one).text(&other);
+        Ok(!self.db.fetch::<EdgeRecord>(query).await?.is_empty())
     }
 
     /// All edges.
