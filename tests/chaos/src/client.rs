@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// A client's patience with one request.
-const PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 /// Most jobs of a client that have not been seen to end: the mesh is small, and faults are to meet work.
 const OPEN_MAX: usize = 5;
 
@@ -238,6 +238,7 @@ impl Client {
     ) -> anyhow::Result<Outcome> {
         let id = self.recorder.asked(self.number, action)?;
         let outcome = send(request.timeout(PATIENCE), answer).await;
+        let outcome = outcome.map_or_else(|outcome| outcome, Outcome::Ok);
         self.recorder.done(id, outcome.clone())?;
         if wants_another(&outcome) {
             self.asking.fetch_add(1, Ordering::Relaxed);
@@ -246,27 +247,25 @@ impl Client {
     }
 }
 
-async fn send<T: DeserializeOwned>(
+/// What a yes says; or what is known without one.
+pub(crate) async fn send<T: DeserializeOwned, A>(
     request: RequestBuilder,
-    answer: impl FnOnce(T) -> Answer,
-) -> Outcome {
+    answer: impl FnOnce(T) -> A,
+) -> Result<A, Outcome> {
     let unknown = |error: reqwest::Error| Outcome::Unknown(mesh_fabric::error::chain(&error));
-    let response = match request.send().await {
-        Ok(response) => response,
-        Err(error) => return unknown(error),
-    };
+    let response = request.send().await.map_err(unknown)?;
     if response.status().is_success() {
-        return response.json::<T>().await.map_or_else(unknown, |body| Outcome::Ok(answer(body)));
+        return response.json::<T>().await.map(answer).map_err(unknown);
     }
-    match response.json::<Problem>().await {
+    Err(match response.json::<Problem>().await {
         Ok(problem) if says_no(problem.code) => Outcome::Fail(problem.code.to_string()),
         Ok(problem) => Outcome::Unknown(problem.to_string()),
         Err(error) => unknown(error),
-    }
+    })
 }
 
 /// The next request is better sent to another orchestrator.
-fn wants_another(outcome: &Outcome) -> bool {
+pub(crate) fn wants_another(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Ok(_) => false,
         Outcome::Fail(code) => {

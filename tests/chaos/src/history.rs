@@ -38,10 +38,24 @@ pub struct History {
     pub scan: Option<Scan>,
     /// Audit lines of the orchestrator's log; absent when there is no log.
     pub audit: Option<Vec<AuditLine>>,
+    /// The ledger of ideas; absent where the mesh has none.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
     /// What was done to the mesh.
     pub faults: Vec<FaultNote>,
     /// How it ended.
     pub ending: Ending,
+}
+
+/// The ledger of ideas, as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The ids of its entries, by index.
+    pub entries: Vec<String>,
+    /// The root over so many entries, in hexadecimal digits, by their number from 0 on.
+    pub roots: Vec<String>,
+    /// What its own auditor finds wrong.
+    pub findings: Vec<String>,
 }
 
 /// One request of a client. Without an answer its outcome is unknown, which is never taken for a no.
@@ -99,6 +113,20 @@ pub enum Answer {
     Seen(JobState),
     /// It was done.
     Done,
+    /// The idea is kept: in the ledger at this index, or on the way there.
+    Filed {
+        /// Where it is.
+        index: Option<u64>,
+    },
+    /// The ledger's signed head.
+    Head {
+        /// Of how many entries.
+        size: u64,
+        /// Their root, in hexadecimal digits.
+        root: String,
+        /// By which key.
+        key: String,
+    },
 }
 
 /// What a client asked for.
@@ -122,6 +150,13 @@ pub enum Action {
     Look(JobId),
     /// Act on a node: `drain`, `resume`, `revoke`.
     Node(NodeId, String),
+    /// File an idea.
+    File {
+        /// Its id.
+        entry: String,
+    },
+    /// Look at the ledger's head.
+    Head,
 }
 
 /// What a job's command does when nobody interferes, so that its result can be judged.
@@ -317,7 +352,11 @@ impl Op {
     pub fn submitted(&self) -> Option<(JobId, bool)> {
         match self.answer()? {
             Answer::Submitted { job, created } => Some((*job, *created)),
-            Answer::Changed(_) | Answer::Seen(_) | Answer::Done => None,
+            Answer::Changed(_)
+            | Answer::Seen(_)
+            | Answer::Done
+            | Answer::Filed { .. }
+            | Answer::Head { .. } => None,
         }
     }
 
@@ -342,7 +381,7 @@ impl Op {
         match &self.action {
             Action::Submit { .. } => self.submitted().map(|(job, _)| job),
             Action::Cancel(job) | Action::Retry(job) | Action::Look(job) => Some(*job),
-            Action::Node(..) => None,
+            Action::Node(..) | Action::File { .. } | Action::Head => None,
         }
     }
 }

@@ -75,6 +75,8 @@ const fn asked(op: &Op) -> &'static str {
         Action::Retry(_) => "retry",
         Action::Look(_) => "look",
         Action::Node(..) => "node",
+        Action::File { .. } => "file",
+        Action::Head => "head",
     }
 }
 

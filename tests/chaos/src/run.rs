@@ -25,6 +25,7 @@ use crate::{
     check::{Report, check},
     client::Client,
     cluster::{Cluster, ORCHESTRATOR, Options, STORE, StoreKind},
+    filer::Filer,
     history::{Ending, FaultNote, History, Sample, When},
     read::{Secret, Source, read},
     record::{self, Recorder},
@@ -111,11 +112,12 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let recorder = Arc::new(Recorder::create(&plan.root)?);
     let mut running = Running::new(plan, cluster, &recorder, begun);
     let clients = running.start_clients(plan, &recorder);
+    let filer = running.start_filer(plan, &recorder);
     say(begun, format_args!("{} nodes are online; {CLIENTS} clients work", plan.nodes));
     running.wait(WARM_UP).await;
     let mut samples = running.cluster.samples(When::Start);
     running.strike_for(plan).await?;
-    let ending = running.heal_and_drain(clients).await?;
+    let ending = running.heal_and_drain(clients, filer).await?;
     samples.extend(running.cluster.samples(When::End));
     running.finish(plan, samples, ending).await
 }
@@ -140,6 +142,7 @@ fn find_faketime() -> Option<PathBuf> {
 }
 
 type Clients = Vec<JoinHandle<anyhow::Result<Client>>>;
+type Filing = JoinHandle<anyhow::Result<Filer>>;
 
 /// A run between its start and its end.
 struct Running {
@@ -191,6 +194,13 @@ impl Running {
             self.tasks.spawn(client.run(self.stop.clone()))
         };
         (1..=CLIENTS).map(client).collect()
+    }
+
+    /// One more, who files ideas.
+    fn start_filer(&self, plan: &Plan, recorder: &Arc<Recorder>) -> Filing {
+        let http = self.cluster.http.clone();
+        let filer = Filer::new(CLIENTS + 1, http, Arc::clone(recorder), plan.seed);
+        self.tasks.spawn(filer.run(self.stop.clone()))
     }
 
     /// Minds the mesh and does what is due, for so long.
@@ -273,7 +283,7 @@ impl Running {
     }
 
     /// Everything good again; then all work must end.
-    async fn heal_and_drain(&mut self, clients: Clients) -> anyhow::Result<Ending> {
+    async fn heal_and_drain(&mut self, clients: Clients, filer: Filing) -> anyhow::Result<Ending> {
         say(self.begun, "healing");
         self.wait(Duration::ZERO).await;
         self.pending.clear();
@@ -282,6 +292,10 @@ impl Running {
         let healed = Instant::now();
         for client in clients {
             client.await.context("a client")??.settle().await?;
+        }
+        let left = filer.await.context("the filer")??.settle().await?;
+        if left > 0 {
+            self.broken.push(format!("{left} ideas have no place in the ledger after healing"));
         }
         let mut open = None;
         while healed.elapsed() < DRAIN_MAX {

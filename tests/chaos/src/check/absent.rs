@@ -2,14 +2,6 @@
 
 use super::{Verdict, index::Index};
 
-pub(super) fn ideas(_: &Index<'_>) -> Verdict {
-    Verdict::NotApplicable("there is no ledger yet".to_owned())
-}
-
-pub(super) fn checkpoints(_: &Index<'_>) -> Verdict {
-    Verdict::NotApplicable("there is no ledger yet".to_owned())
-}
-
 pub(super) fn budgets(_: &Index<'_>) -> Verdict {
     Verdict::NotApplicable("there are no budgets yet".to_owned())
 }

@@ -6,6 +6,7 @@
 
 mod absent;
 mod ending;
+mod ideas;
 mod index;
 mod keys;
 mod leases;
@@ -68,9 +69,9 @@ invariants! {
     /// Fencing.
     I5 = "I5", "epochs grow and leases of a task never overlap", leases::never_overlap;
     /// The ledger's entries.
-    I6 = "I6", "each acknowledged idea stays in the ledger", absent::ideas;
+    I6 = "I6", "each acknowledged idea stays in the ledger", ideas::stay;
     /// The ledger's heads.
-    I7 = "I7", "all checkpoints seen form one chain", absent::checkpoints;
+    I7 = "I7", "all checkpoints seen form one chain", ideas::one_chain;
     /// Stored bytes.
     I8 = "I8", "what was stored is readable and right, logs without a gap", objects::readable;
     /// Whose bytes.

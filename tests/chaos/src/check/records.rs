@@ -97,7 +97,9 @@ pub(super) fn audited(index: &Index<'_>) -> Verdict {
             Action::Cancel(job) => ("cancel", job.to_string()),
             Action::Retry(job) => ("retry", job.to_string()),
             Action::Node(node, act) => (act.as_str(), NodeId::to_string(node)),
-            Action::Submit { .. } | Action::Look(_) => continue,
+            Action::Submit { .. } | Action::Look(_) | Action::File { .. } | Action::Head => {
+                continue;
+            }
         };
         look.see();
         if !lines.iter().any(|line| line.act == act && line.subject == subject) {

@@ -34,7 +34,12 @@ fn maybe_cancelled(history: &History) -> BTreeSet<JobId> {
     asked
         .filter_map(|op| match op.action {
             Action::Cancel(job) => Some(job),
-            Action::Submit { .. } | Action::Retry(_) | Action::Look(_) | Action::Node(..) => None,
+            Action::Submit { .. }
+            | Action::Retry(_)
+            | Action::Look(_)
+            | Action::Node(..)
+            | Action::File { .. }
+            | Action::Head => None,
         })
         .collect()
 }

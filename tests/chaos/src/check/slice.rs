@@ -96,6 +96,8 @@ fn op_line(op: &Op) -> String {
         Action::Retry(_) => "retry".to_owned(),
         Action::Look(_) => "look".to_owned(),
         Action::Node(node, act) => format!("{act} {node}"),
+        Action::File { entry } => format!("file {entry}"),
+        Action::Head => "look at the head".to_owned(),
     };
     let told = match op.done.as_ref().map(|done| &done.outcome) {
         Some(Outcome::Ok(answer)) => format!("yes: {answer:?}"),

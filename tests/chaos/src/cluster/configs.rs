@@ -14,8 +14,8 @@ use toml::{Table, Value};
 use super::start::Options;
 
 /// Directories that must be there.
-pub(super) const DIRS: [&str; 5] =
-    ["cluster", "nats/jetstream", "nats/accounts", "orchestrator", "store"];
+pub(super) const DIRS: [&str; 6] =
+    ["cluster", "ideas", "nats/jetstream", "nats/accounts", "orchestrator", "store"];
 
 /// Where each part finds the others.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(super) struct Addresses {
     pub(super) orchestrator_nats: SocketAddr,
     pub(super) orchestrator_store: SocketAddr,
     pub(super) nodes_store: SocketAddr,
+    pub(super) ideas_nats: SocketAddr,
+    pub(super) ideas_store: SocketAddr,
     /// The database's URL and its password.
     pub(super) database: Option<(String, String)>,
 }
@@ -39,6 +41,7 @@ pub(super) fn secrets(data: &Path, addresses: &Addresses) -> anyhow::Result<(Clu
     };
     write("cluster/orchestrator.creds", &keys.service_creds("orchestrator"))?;
     write("cluster/system.creds", &keys.system_creds())?;
+    write("cluster/ideas.creds", &keys.ledger_creds())?;
     let pair = json!({ "access_key": ids::secret(""), "secret_key": ids::secret("") });
     write("cluster/store.json", &pair.to_string())?;
     let token = ids::secret("dmk_");
@@ -90,6 +93,30 @@ pub(super) fn orchestrator(
     set("timing", timing(options));
     let text = toml::to_string_pretty(&config)?;
     fs::write(data.join("orchestrator.toml"), text).context("orchestrator.toml")
+}
+
+/// `ideas.toml`: on SQLite whatever the jobs are in, so that its own disk is under it alone.
+pub(super) fn ideas(data: &Path, addresses: &Addresses) -> anyhow::Result<()> {
+    let path = |name: &str| data.join(name).to_string_lossy().into_owned();
+    let config = table([
+        ("data", path("ideas").into()),
+        (
+            "nats",
+            table([
+                ("urls", vec![format!("nats://{}", addresses.ideas_nats)].into()),
+                ("creds_file", path("cluster/ideas.creds").into()),
+            ]),
+        ),
+        (
+            "objects",
+            table([
+                ("endpoint", format!("http://{}", addresses.ideas_store).into()),
+                ("bucket", "ideas".into()),
+                ("credentials_file", path("cluster/store.json").into()),
+            ]),
+        ),
+    ]);
+    fs::write(data.join("ideas.toml"), toml::to_string_pretty(&config)?).context("ideas.toml")
 }
 
 /// Beats and suspicion in the proportions of the defaults.

@@ -74,6 +74,10 @@ pub mod wire {
     pub const CLIENTS_API: &str = "clients-api";
     /// The clients' to the second orchestrator's API.
     pub const CLIENTS_STANDBY: &str = "clients-standby";
+    /// The registry's to the broker.
+    pub const IDEAS_NATS: &str = "ideas-nats";
+    /// The registry's to the object store.
+    pub const IDEAS_STORE: &str = "ideas-store";
     /// Each node's to the broker.
     pub const NODE_NATS: [&str; 3] = ["node-1-nats", "node-2-nats", "node-3-nats"];
 }
@@ -82,6 +86,8 @@ pub mod wire {
 pub const ORCHESTRATOR: &str = "orchestrator";
 /// The second orchestrator's part, on PostgreSQL.
 pub const STANDBY: &str = "orchestrator-2";
+/// The part of the registry of ideas.
+pub const IDEAS: &str = "ideas";
 /// The broker's part.
 pub const NATS: &str = "nats";
 /// The object store's part.

@@ -24,8 +24,8 @@ use mesh_tests::{
 };
 
 use super::{
-    Cluster, Database, NATS, ORCHESTRATOR, Part, STANDBY, STORE, Tmpfs, configs, parts::Program,
-    wire,
+    Cluster, Database, IDEAS, NATS, ORCHESTRATOR, Part, STANDBY, STORE, Tmpfs, configs,
+    parts::Program, wire,
 };
 
 /// Longest wait for each step of the start, on a busy machine.
@@ -93,6 +93,8 @@ impl Cluster {
             orchestrator_nats: at(wire::ORCHESTRATOR_NATS),
             orchestrator_store: at(wire::ORCHESTRATOR_STORE),
             nodes_store: at(wire::NODES_STORE),
+            ideas_nats: at(wire::IDEAS_NATS),
+            ideas_store: at(wire::IDEAS_STORE),
             database: database.as_ref().map(|database| {
                 let port = at(wire::ORCHESTRATOR_DATABASE).port();
                 (database.url(port), database.password().to_owned())
@@ -101,6 +103,7 @@ impl Cluster {
         let clients_api = at(wire::CLIENTS_API);
         let (keys, token) = configs::secrets(&data, &addresses)?;
         configs::orchestrator(&data, &addresses, options)?;
+        configs::ideas(&data, &addresses)?;
         let http = |addr: SocketAddr| Http::new(format!("http://{addr}")).with_token(&token);
         let mut cluster = Self {
             http: vec![http(clients_api)],
@@ -147,14 +150,17 @@ impl Cluster {
             bins::path("mesh-orchestrator"),
             ["--config".into(), path("orchestrator.toml")],
         );
+        let config = ["serve".into(), "--config".into(), path("ideas.toml")];
+        let ideas = program(bins::path("mesh-ideas"), config);
         self.shift_clock(options, ORCHESTRATOR, &mut orchestrator)?;
-        for (name, program) in [(NATS, nats), (STORE, objects), (ORCHESTRATOR, orchestrator)] {
+        let all = [(NATS, nats), (STORE, objects), (IDEAS, ideas), (ORCHESTRATOR, orchestrator)];
+        for (name, program) in all {
             self.add(name, program)?;
         }
         let ready = look_for(READY_WAIT, async || {
             self.mind();
             let info: ServerInfo = self.ask("/info").await?;
-            (info.store_ok && info.bus_ok && info.objects_ok).then_some(())
+            (info.store_ok && info.bus_ok && info.objects_ok && info.ledger_ok).then_some(())
         });
         let ready = ready.await;
         let tail = || self.parts.get(ORCHESTRATOR).map(Part::log_tail).unwrap_or_default();
@@ -271,6 +277,8 @@ async fn links(
         (wire::ORCHESTRATOR_STORE, store),
         (wire::NODES_STORE, store),
         (wire::CLIENTS_API, api),
+        (wire::IDEAS_NATS, nats),
+        (wire::IDEAS_STORE, store),
     ];
     targets.extend(wire::NODE_NATS.into_iter().take(options.nodes).map(|wire| (wire, nats)));
     if let Some(database) = database {

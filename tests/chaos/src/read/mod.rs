@@ -7,6 +7,7 @@
 mod audit;
 mod follow;
 mod journal;
+mod ledger;
 mod objects;
 mod secrets;
 mod sql;
@@ -48,6 +49,7 @@ pub async fn read(source: &Source) -> anyhow::Result<History> {
         history.journals.extend(journal::read(&dir).with_context(|| dir.display().to_string())?);
     }
     history.audit = audit::read(data)?;
+    history.ledger = ledger::read(data).await.context("reading the ledger")?;
     history.scan = Some(secrets::scan(source, &store, &history).await?);
     Ok(history)
 }

@@ -1,4 +1,4 @@
-//! What is done to the mesh: one file for each scenario of the list, C1 to C14 and T27. A scenario strikes
+//! What is done to the mesh: one file for each scenario of the list, C1 to C15 and T27. A scenario strikes
 //! once and says what it did and what undoes it, when.
 
 mod c01_orchestrator;
@@ -15,6 +15,7 @@ mod c11_lying_store;
 mod c12_bit_flips;
 mod c13_nasty_jobs;
 mod c14_rolling;
+mod c15_registry;
 mod t27_revoked;
 
 use std::time::Duration;
@@ -193,6 +194,8 @@ scenarios! {
     "C12b", "a bit of a node's journal flips", c12_bit_flips::journal, always;
     "C13", "a job behaves badly", c13_nasty_jobs::submit, always;
     "C14", "every part is restarted, one after the other", c14_rolling::roll, always;
+    "C15a", "kill -9 of the registry of ideas", c15_registry::kill, always;
+    "C15b", "the registry of ideas is frozen", c15_registry::freeze, always;
     "T27", "a node is revoked at work", t27_revoked::revoke, t27_revoked::unfit;
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn all() -> Vec<Bad> {
     all.extend(keys_and_leases());
     all.extend(stored());
     all.extend(around());
+    all.extend(ideas());
     all
 }
 
@@ -177,6 +178,27 @@ fn stored() -> Vec<Bad> {
         ("a job that must succeed failed", Results, |h| {
             let job = h.jobs.iter_mut().find(|job| job.id == plain()).unwrap();
             job.state = JobState::Failed;
+        }),
+    ]
+}
+
+fn ledger(history: &mut History) -> &mut Ledger {
+    history.ledger.as_mut().unwrap()
+}
+
+fn ideas() -> Vec<Bad> {
+    vec![
+        ("an acknowledged idea is gone", I6, |h| drop(ledger(h).entries.pop())),
+        ("an acknowledged idea is at another place", I6, |h| ledger(h).entries.swap(0, 1)),
+        ("an idea is there twice", I6, |h| ledger(h).entries.push("entry_1".into())),
+        ("the auditor finds something", I6, |h| ledger(h).findings.push("a leaf".into())),
+        ("a head was seen that is none of the log", I7, |h| ledger(h).roots[1] = "other".into()),
+        ("the log is shorter than a head", I7, |h| drop(ledger(h).roots.pop())),
+        ("two heads are of two keys", I7, |h| {
+            let op = h.ops.iter_mut().find(|op| op.action == Action::Head).unwrap();
+            let (size, root) = (1, "root 1".into());
+            op.done.as_mut().unwrap().outcome =
+                Outcome::Ok(Answer::Head { size, root, key: "another".into() });
         }),
     ]
 }

@@ -214,7 +214,25 @@ pub(crate) fn good() -> History {
     story.event(EventKind::JobCancelRequested, cancelled(), None, None);
     story.op(Action::Cancel(cancelled()), Outcome::Ok(Answer::Changed(1)));
     story.over(cancelled(), TaskState::Cancelled, 0);
+    ideas(&mut story);
     surroundings(story)
+}
+
+/// Two ideas, one of which waited on the stream at first, and two heads that were seen.
+fn ideas(story: &mut Story) {
+    let file = |n: u8| Action::File { entry: format!("entry_{n}") };
+    let filed = |index| Outcome::Ok(Answer::Filed { index });
+    let head = |size: u64| Answer::Head { size, root: format!("root {size}"), key: "key".into() };
+    story.op(file(1), filed(Some(0)));
+    story.op(Action::Head, Outcome::Ok(head(1)));
+    story.op(file(2), filed(None));
+    story.op(file(2), filed(Some(1)));
+    story.op(Action::Head, Outcome::Ok(head(2)));
+    story.history.ledger = Some(Ledger {
+        entries: vec!["entry_1".into(), "entry_2".into()],
+        roots: (0..=2).map(|size| format!("root {size}")).collect(),
+        findings: Vec::new(),
+    });
 }
 
 /// The nodes, one of which was revoked, and everything that is measured beside the jobs.
