@@ -7,10 +7,11 @@ use std::fs;
 use mesh_tests::bins::root;
 
 /// Where what can be configured is declared, and the title below which it is documented.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("orchestrator/src/config.rs", "## The orchestrator"),
     ("desktop-node/src/config.rs", "## A node"),
     ("idea-registry/src/config.rs", "## The ledger"),
+    ("idea-registry/src/embeddings/config.rs", "## The ledger"),
     ("idea-registry/src/witness/config.rs", "## A witness"),
 ];
 
