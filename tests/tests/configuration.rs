@@ -1,7 +1,5 @@
 //! Whatever can be configured stands in docs/configuration.md.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
-
 use std::fs;
 
 use mesh_tests::bins::root;
