@@ -47,7 +47,7 @@ async fn questions_over_nats_are_answered_and_what_waited_in_the_stream_is_appen
     world.client.publish_with_reply("$SRV.INFO.mesh-ideas", "answers", "".into()).await.unwrap();
     let info = tokio::time::timeout(SOON, infos.next()).await.unwrap().unwrap();
     let info: serde_json::Value = serde_json::from_slice(&info.payload).unwrap();
-    assert_eq!(info["endpoints"].as_array().unwrap().len(), 17);
+    assert_eq!(info["endpoints"].as_array().unwrap().len(), 19);
     world.stop();
     assert!(local(&world.home.place, None).await.unwrap().ok);
 }
