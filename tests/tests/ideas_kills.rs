@@ -118,10 +118,9 @@ async fn acknowledged(client: &Client, told: &Told, key: &SigningKey, number: u3
     let entry = entry_id(&submission.entry);
     let submission = LedgerAsk::Append(Box::new(submission));
     let appended = wait_for(SOON, "the registry acknowledges an entry", async || {
-        match ask(client, &submission, PROBE_WAIT).await? {
-            LedgerAnswer::Appended(appended) => Some(appended),
-            other => panic!("refused: {other:?}"),
-        }
+        let answer = ask(client, &submission, PROBE_WAIT).await?;
+        let LedgerAnswer::Appended(appended) = answer else { panic!("refused: {answer:?}") };
+        Some(appended)
     });
     keep(told, entry, &appended.await);
 }
