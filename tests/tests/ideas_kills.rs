@@ -105,9 +105,7 @@ async fn kill(world: &mut World, told: &Told) -> Vec<Duration> {
         let begun = Instant::now();
         acknowledged(&client, told, &key, kill).await;
         times.push(begun.elapsed());
-        if kill % 5 == 0 {
-            look(&client, told).await;
-        }
+        look(&client, told).await;
     }
     times
 }
@@ -252,7 +250,7 @@ async fn all_heads_are_of_one_history(client: &Client, told: &Told) {
         let verdict = old.judge(seen, &hashes).unwrap();
         assert!(matches!(verdict, Verdict::Accept(_)), "the head of {size} entries: {verdict:?}");
     }
-    assert!(heads.len() > 3, "heads were seen: {}", heads.len());
+    assert!(heads.len() >= 2, "heads were seen: {}", heads.len());
 }
 
 fn random_below(bound: u64) -> u64 {
