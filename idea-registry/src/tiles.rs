@@ -64,20 +64,25 @@ impl TileDir {
         write_private(&self.root.join(path), bytes)
     }
 
-    /// All files of one pack, closed and partial.
+    /// All files of one pack, one after the other: the closed one, and then the partial ones, those with most entries
+    /// first.
     ///
     /// # Errors
     /// Whatever the system says, but that there is none.
-    pub(crate) fn packs_at(&self, closed: &str, partial: &str) -> io::Result<Vec<Vec<u8>>> {
-        let mut files = Vec::from_iter(self.file(closed)?);
-        let dir = match std::fs::read_dir(self.root.join(partial)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
-            dir => dir?,
-        };
-        for entry in dir {
-            files.extend(found(std::fs::read(entry?.path()))?);
+    pub(crate) fn packs_at(
+        &self,
+        closed: &str,
+        partial: &str,
+    ) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + use<>> {
+        let mut widths = Vec::new();
+        let dir = self.root.join(partial);
+        for entry in found(std::fs::read_dir(&dir))?.into_iter().flatten() {
+            widths.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
         }
-        Ok(files)
+        widths.sort_unstable_by(|one, other| other.cmp(one));
+        let partial = widths.into_iter().map(move |width| dir.join(width.to_string()));
+        let files = std::iter::once(self.root.join(closed)).chain(partial);
+        Ok(files.filter_map(|path| found(std::fs::read(path)).transpose()))
     }
 
     /// Removes a directory of files that others took the place of.
@@ -141,9 +146,9 @@ fn sync_below(dir: &Path) -> io::Result<()> {
 }
 
 /// What is not there is no failure.
-fn found(read: io::Result<Vec<u8>>) -> io::Result<Option<Vec<u8>>> {
+fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
     match read {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(read) => Ok(Some(read)),
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {

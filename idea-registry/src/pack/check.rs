@@ -109,7 +109,8 @@ fn is_text(wanted: &BodyRef, text: &str) -> bool {
 /// A stored text is the one that is named; of a sealed one only its key can tell.
 pub(crate) fn is_sound(wanted: &BodyRef, body: &Body, keys: &crate::store::Keys) -> bool {
     let key = body.subject.as_ref().and_then(|subject| keys.get(subject));
-    is_named(wanted, body)
+    body.hash == wanted.hash
+        && is_named(wanted, body)
         && match (&body.sealed, key) {
             (Some(sealed), Some(key)) => key
                 .open(&wanted.hash, sealed)

@@ -1,6 +1,6 @@
 //! Packs from rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::TILE_WIDTH;
@@ -30,6 +30,16 @@ pub(crate) struct Written {
     superseded: Vec<String>,
     /// Entries whose texts are nowhere, though the log does not say that they were erased.
     pub(crate) missing: u64,
+}
+
+/// The texts of one pack.
+#[derive(Debug)]
+struct Gathered {
+    found: BTreeMap<Sha256, Body>,
+    /// Those among them that only a file has.
+    recovered: Vec<Body>,
+    /// How many are nowhere.
+    missing: u64,
 }
 
 impl Packer {
@@ -91,9 +101,7 @@ impl Packer {
     }
 
     async fn write_one(&mut self, pack: &Pack) -> Result<u64, Problem> {
-        let hashes: BTreeSet<Sha256> = pack.named.iter().map(|named| named.body.hash).collect();
-        let mut found = self.store.bodies(&hashes).await?;
-        let missing = self.recover(pack, &mut found).await?;
+        let Gathered { mut found, missing, .. } = self.gather(pack).await?;
         let mut bodies = Vec::with_capacity(found.len());
         bodies.extend(pack.named.iter().filter_map(|named| found.remove(&named.body.hash)));
         let path = pack.path();
@@ -104,30 +112,41 @@ impl Packer {
         Ok(missing)
     }
 
-    /// Adds what the database has not and an older file has: a file is never replaced by one with less.
-    async fn recover(
-        &mut self,
-        pack: &Pack,
-        found: &mut BTreeMap<Sha256, Body>,
-    ) -> Result<u64, Problem> {
-        let lost = self.lost(pack, found).await?;
-        if lost.is_empty() {
-            return Ok(0);
-        }
-        let older = self.texts_in_files(pack)?;
-        let mut missing = 0;
-        for named in lost {
-            let wanted = &named.body;
-            let sound =
-                |body: &&Body| body.hash == wanted.hash && is_sound(wanted, body, &Keys::new());
-            if let Some(body) = older.iter().find(sound) {
-                found.insert(body.hash, body.clone());
-            } else {
-                missing += 1;
-                error!("The text of the entry {} is in no row and no file", named.index);
+    /// The texts of a pack: those of rows that are sound, and of the others what an older file has. A file is never
+    /// replaced by one that has less, or something else.
+    async fn gather(&mut self, pack: &Pack) -> Result<Gathered, Problem> {
+        let hashes = pack.named.iter().map(|named| named.body.hash).collect();
+        let mut found = self.store.bodies(&hashes).await?;
+        let keys = self.keys(pack).await?;
+        let mut unsound = BTreeMap::new();
+        for Named { body: wanted, .. } in &pack.named {
+            if let Some(body) = found.remove(&wanted.hash) {
+                let side = if is_sound(wanted, &body, &keys) { &mut found } else { &mut unsound };
+                side.insert(wanted.hash, body);
             }
         }
-        Ok(missing)
+        let mut gathered = Gathered { found, recovered: Vec::new(), missing: 0 };
+        let lost = self.lost(pack, &gathered.found).await?;
+        for named in lost {
+            let (wanted, none) = (&named.body, Keys::new());
+            if let Some(body) = self.in_files(pack, |body| is_sound(wanted, body, &keys))? {
+                gathered.recovered.push(body.clone());
+                gathered.found.insert(wanted.hash, body);
+                continue;
+            }
+            gathered.missing += 1;
+            error!("The text of the entry {} is in no row and no file", named.index);
+            // Perhaps it is the key that is damaged: what is sealed is kept, the file's rather than the row's.
+            let file = self.in_files(pack, |body| is_sound(wanted, body, &none))?;
+            let row = unsound.remove(&wanted.hash).filter(|body| is_sound(wanted, body, &none));
+            gathered.found.extend(file.or(row).map(|body| (body.hash, body)));
+        }
+        Ok(gathered)
+    }
+
+    async fn keys(&self, pack: &Pack) -> Result<Keys, Problem> {
+        let subjects = pack.named.iter().filter_map(|named| named.body.sealed.clone());
+        Ok(self.store.subject_keys(subjects.collect()).await?)
     }
 
     /// What is in no row, and was not erased.
@@ -148,15 +167,26 @@ impl Packer {
         Ok(lost)
     }
 
-    fn texts_in_files(&self, pack: &Pack) -> Result<Vec<Body>, Problem> {
-        let files = self.tiles.packs_at(&pack.closed_path(), &pack.partial_dir());
-        let files = files.map_err(|error| {
+    /// A text among the files of one pack, closed and partial.
+    fn in_files(
+        &self,
+        pack: &Pack,
+        is_wanted: impl Fn(&Body) -> bool,
+    ) -> Result<Option<Body>, Problem> {
+        let unreadable = |error: std::io::Error| {
             Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", pack.path()))
-        })?;
-        Ok(files.iter().flat_map(|bytes| decode(bytes).lines).flatten().collect())
+        };
+        let files = self.tiles.packs_at(&pack.closed_path(), &pack.partial_dir());
+        for bytes in files.map_err(unreadable)? {
+            let lines = decode(&bytes.map_err(unreadable)?).lines;
+            if let Some(body) = lines.into_iter().flatten().find(&is_wanted) {
+                return Ok(Some(body));
+            }
+        }
+        Ok(None)
     }
 
-    /// Puts the texts into their rows that only files have; how many.
+    /// Puts the texts into their rows that only files have, also in place of damaged ones; how many.
     pub(crate) async fn put_back(&mut self, tx: &mut Tx) -> Result<u64, Problem> {
         let (mut next, mut put_back) = (0, 0);
         loop {
@@ -165,13 +195,8 @@ impl Packer {
             let packs = cut(next, leaves.iter().map(|leaf| leaf.data.as_bytes()));
             next = last.index + 1;
             for pack in &packs {
-                let hashes = pack.named.iter().map(|named| named.body.hash).collect();
-                let mut found = self.store.bodies(&hashes).await?;
-                let rows: BTreeSet<Sha256> = found.keys().copied().collect();
-                self.recover(pack, &mut found).await?;
-                found.retain(|hash, _| !rows.contains(hash));
-                let bodies: Vec<Body> = found.into_values().collect();
-                tx.insert_bodies(&bodies).await?;
+                let bodies = self.gather(pack).await?.recovered;
+                tx.replace_bodies(&bodies).await?;
                 put_back += u64::try_from(bodies.len()).unwrap_or(u64::MAX);
             }
         }

@@ -1,46 +1,59 @@
 //! What the log has erased goes again: a database that was put back from a backup may still have it.
 
-use mesh_schemas::Problem;
+use std::collections::BTreeSet;
+
+use mesh_fabric::error::chain;
+use mesh_schemas::{Problem, idea::Sha256};
+use tracing::warn;
 
 use super::loading::Late;
 use crate::{
     pack::Erasures,
     seal::SubjectKey,
-    store::{Store, WriterLock},
+    store::{Body, Store, WriterLock},
 };
 
 /// Erases the texts of subjects whose erasure is in the log, and their keys. What was sealed behind the erasure stays,
-/// and so does a key that opens it.
+/// and so does a key that may open it.
 pub(super) async fn erase_again(
     store: &Store,
     lock: &WriterLock,
     erasures: &Erasures,
     late: &Late,
 ) -> Result<(), Problem> {
-    let none = std::collections::BTreeSet::new();
-    let mut erased = 0;
+    let none = BTreeSet::new();
     for subject in erasures.0.keys() {
         let kept = late.get(subject).unwrap_or(&none);
-        let stored = store.bodies(kept).await?;
-        let keys = store.subject_keys([subject.clone()].into()).await?;
-        let opens = |key: &SubjectKey| {
-            let sealed = |body: &crate::store::Body| Some((body.hash, body.sealed.clone()?));
-            let mut sealed = stored.values().filter_map(sealed);
-            sealed.any(|(hash, sealed)| key.open(&hash, &sealed).is_some())
+        let key = store.subject_keys([subject.clone()].into()).await?.remove(subject);
+        let is_old = match &key {
+            Some(key) => is_old(key, &store.bodies_of(subject).await?, kept),
+            None => false,
         };
-        // Where nothing is at hand that was sealed later, the key may be the one that opens it.
-        let unknown = !kept.is_empty() && stored.is_empty();
-        let old = keys.get(subject).is_some_and(|key| !unknown && !opens(key));
         let doing = "erasing what the log has erased";
         let mut tx = store.begin(lock, doing).await?;
-        erased += tx.erase_other_texts(subject, kept).await?;
-        if old {
-            erased += tx.erase_key(subject).await?;
+        tx.erase_other_texts(subject, kept).await?;
+        if is_old {
+            tx.erase_key(subject).await?;
         }
         tx.commit(doing).await?;
     }
-    if erased > 0 {
-        store.db.forget_deleted().await?;
+    // Also when a former run has erased it, and ended before this.
+    if !erasures.0.is_empty()
+        && let Err(error) = store.db.forget_deleted().await
+    {
+        warn!("The registry's next start does it: {}", chain(&error));
     }
     Ok(())
+}
+
+/// A key goes on proof: nothing that it may open stays, or it opens what was erased. That it opens nothing of what stays is
+/// none, as that may be damaged.
+fn is_old(key: &SubjectKey, bodies: &[Body], kept: &BTreeSet<Sha256>) -> bool {
+    let opens = |body: &&Body| {
+        body.sealed.as_ref().is_some_and(|sealed| key.open(&body.hash, sealed).is_some())
+    };
+    let (kept_ones, others): (Vec<&Body>, Vec<&Body>) =
+        bodies.iter().partition(|body| kept.contains(&body.hash));
+    let opens_any = |bodies: Vec<&Body>| bodies.iter().any(opens);
+    kept.is_empty() || (!opens_any(kept_ones) && opens_any(others))
 }

@@ -10,7 +10,7 @@ use super::Rebuilt;
 use crate::{
     pack::{self, Erasures, Named, Pack, cut, is_sound},
     replay,
-    store::{Body, Cursor, Leaf, Store, WriterLock},
+    store::{Body, Cursor, Keys, Leaf, Store, Tx, WriterLock},
     tiles::TileDir,
 };
 
@@ -94,9 +94,7 @@ impl<'a> Loading<'a> {
         let doing = "adding leaves from tiles";
         let mut tx = self.store.begin(self.lock, doing).await?;
         tx.insert_leaves(self.log, missing).await?;
-        // Should this process die before it has made them, the next start does.
-        let none = Cursor { value: 0, detail: String::new() };
-        tx.set_cursor(replay::PROJECTIONS_CURSOR, &none).await?;
+        no_projections(&mut tx).await?;
         tx.commit(doing).await?;
         self.added.leaves_added += u64::try_from(missing.len()).unwrap_or(u64::MAX);
         Ok(())
@@ -111,18 +109,30 @@ impl<'a> Loading<'a> {
         let subjects = named.values().filter_map(|named| named.body.sealed.clone()).collect();
         let keys = self.store.subject_keys(subjects).await?;
         let rows = self.store.bodies(&named.keys().copied().collect()).await?;
-        let sound = |hash: &Sha256| {
-            let named = named.get(hash);
-            named.zip(rows.get(hash)).is_some_and(|(named, row)| is_sound(&named.body, row, &keys))
+        let is_sound = |body: &Body, keys: &Keys| {
+            named.get(&body.hash).is_some_and(|named| is_sound(&named.body, body, keys))
         };
-        let wanted = |body: &Body| named.contains_key(&body.hash) && !sound(&body.hash);
-        let missing = named.keys().filter(|hash| !sound(hash));
-        let missing = missing.filter(|hash| !bodies.iter().any(|body| body.hash == **hash)).count();
-        let bodies: Vec<Body> = bodies.iter().filter(|body| wanted(body)).cloned().collect();
+        let no_keys = Keys::new();
+        // The key of a subject that was erased once may be the one from before: it says nothing of its later texts.
+        let is_late = |body: &Body| {
+            body.subject.as_ref().is_some_and(|subject| self.erasures.0.contains_key(subject))
+        };
+        let fits =
+            |body: &Body| is_sound(body, &keys) || (is_late(body) && is_sound(body, &no_keys));
+        let has_row = |hash: &Sha256| rows.get(hash).is_some_and(|row| is_sound(row, &keys));
+        let in_file = |hash: &Sha256| bodies.iter().any(|body| body.hash == *hash && fits(body));
+        let missing = named.keys().filter(|hash| !has_row(hash) && !in_file(hash)).count();
+        // Where there is no row, what no key that is here opens is better than nothing.
+        let wanted = |body: &&Body| match rows.get(&body.hash) {
+            Some(row) => !is_sound(row, &keys) && fits(body),
+            None => named.contains_key(&body.hash),
+        };
+        let bodies: Vec<Body> = bodies.iter().filter(wanted).cloned().collect();
         if !bodies.is_empty() {
             let doing = "putting texts back";
             let mut tx = self.store.begin(self.lock, doing).await?;
             tx.replace_bodies(&bodies).await?;
+            no_projections(&mut tx).await?;
             tx.commit(doing).await?;
         }
         self.added.texts_missing += u64::try_from(missing).unwrap_or(u64::MAX);
@@ -141,6 +151,12 @@ impl<'a> Loading<'a> {
                 .hint("put a good copy of the file back, or remove it to go on without its texts")
         })
     }
+}
+
+/// Should this process die before it has made them, the next start does.
+async fn no_projections(tx: &mut Tx) -> Result<(), Problem> {
+    let none = Cursor { value: 0, detail: String::new() };
+    Ok(tx.set_cursor(replay::PROJECTIONS_CURSOR, &none).await?)
 }
 
 fn leaf((index, bytes): (u64, &[u8])) -> Result<Leaf, Problem> {

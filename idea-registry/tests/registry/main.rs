@@ -13,6 +13,7 @@ mod kit;
 mod appending;
 mod asking;
 mod bounding;
+mod damaging;
 mod filling;
 mod paging;
 mod ranking;
