@@ -34,10 +34,17 @@ impl Context {
     /// this cluster stays.
     pub(crate) fn save(mut self) -> Result<(), Problem> {
         let Some(path) = path() else { return Ok(()) };
-        if let Ok(Some(kept)) = Self::load()
-            && kept.server == self.server
-        {
-            (self.witnesses, self.witness_quorum) = (kept.witnesses, kept.witness_quorum);
+        if let Some(kept) = Self::load()? {
+            if kept.server == self.server {
+                (self.witnesses, self.witness_quorum) = (kept.witnesses, kept.witness_quorum);
+            } else if !kept.witnesses.is_empty() {
+                crate::output::note(format!(
+                    "the witnesses that {} named were those of {}: {}",
+                    path.display(),
+                    kept.server,
+                    kept.witnesses.join(", ")
+                ));
+            }
         }
         let text = toml::to_string(&self)
             .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
@@ -50,7 +57,11 @@ impl Context {
 
     fn load() -> Result<Option<Self>, Problem> {
         let Some(path) = path() else { return Ok(None) };
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("read", &path, &error)),
+        };
         toml::from_str(&text).map(Some).map_err(|error| {
             Problem::new(ErrorCode::Config, format!("{} cannot be read: {error}", path.display()))
                 .hint("delete the file; `mesh up` writes it anew")

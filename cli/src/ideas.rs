@@ -1,6 +1,7 @@
 //! What the commands on ideas share: the author's key, the spool of what is not yet known to be in the log,
 //! and the last head of the log that this user has seen.
 
+mod carried;
 mod key;
 mod log;
 mod memory;

@@ -63,13 +63,13 @@ pub async fn restart_origin(place: &Place, others: &Others) -> Result<Restarted,
     let tiles = TileDir::of_log(&place.data, kept.version);
     let texts_added = Packer::new(&store, kept.version, &tiles).put_back(&mut tx).await?;
     tx.insert_log(&identity.row(), time::now()).await?;
-    let entries = carry_over(&store, &mut tx, &identity, &kept, (&old.origin, head)).await?;
+    let entries = carry_over(&store, &mut tx, &identity, &kept, (&old, head)).await?;
     tx.commit(doing).await?;
     // Should this process die here, the next start makes them.
     replay::ensure(&store, &lock, identity.version).await?;
     store.close().await;
     let LogRow { origin, key, .. } = identity.row();
-    let (old_origin, old_size) = (old.origin, head.size);
+    let (old_origin, old_size) = (old, head.size);
     Ok(Restarted { origin, key, old_origin, old_size, entries, texts_added })
 }
 

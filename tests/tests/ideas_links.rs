@@ -79,6 +79,28 @@ async fn a_job_whose_idea_comes_after_its_end_is_linked_all_the_same() {
     parked(&mesh, "0").await;
 }
 
+/// A program may be called as no job of the ledger may be: that keeps the news of others from nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_program_has_an_unusable_name_is_told_with_another() {
+    let mesh = Mesh::start(&Options { nodes: 0, ..Options::default() }).await;
+    let ann = Person::new(&mesh, "ann");
+    let idea = ann.does(&["add", "An idea with strange programs"]).await;
+    let long = "x".repeat(1_500);
+    for program in ["/bin/", "/bin/\u{202e}a\nb", &long, "/bin/true"] {
+        let mut spec = JobSpec::new([program]);
+        spec.idea = Some(idea.parse().unwrap());
+        mesh.submit(&spec).await;
+    }
+    let work: Vec<IdeaWork> = wait_for(SOON, "the ledger knows all four", async || {
+        let work: Vec<IdeaWork> = ann.reads(&["work", &idea]).await;
+        (work.len() == 4).then_some(work)
+    })
+    .await;
+    let mut names: Vec<&str> = work.iter().map(|work| work.idea.job_name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!((&names[..3], names[3].trim_matches('x')), (&["ab", "job", "true"][..], ""));
+}
+
 /// Says something of a text like no other; the entry's id.
 async fn says(mesh: &Mesh, say: impl FnOnce(BodyRef) -> Say) -> EntryId {
     let text = mesh_fabric::ids::secret("");

@@ -161,8 +161,11 @@ async fn a_log_that_was_begun_anew_is_followed_by_whoever_saw_what_it_goes_on_fr
         sees(&ann, 3).await;
     }
     mesh.stop();
+    begin_anew(&mesh);
+    // Nobody ever saw a head of that one: it is the log before that the next one goes on from.
     let named = begin_anew(&mesh);
     assert_eq!((&named["old_size"], &named["entries"]), (&3.into(), &4.into()));
+    assert!(named["old_origin"].as_str().unwrap().ends_with("/v1"), "{named}");
     mesh.start_again().await;
     sees(&Person::new(&mesh, "dan"), 4).await;
     mesh.stop();
@@ -170,11 +173,13 @@ async fn a_log_that_was_begun_anew_is_followed_by_whoever_saw_what_it_goes_on_fr
     assert_eq!(begin_anew(&mesh)["old_origin"], named["origin"]);
     mesh.start_again().await;
     // The one saw the head that is named, the other one before it, which the old log's files lead to.
-    for name in ["ann", "bob"] {
+    // The third one saw a log whose own first entry is not carried over.
+    for (name, version) in [("ann", 1), ("bob", 1), ("dan", 3)] {
         let person = Person::new(&mesh, name);
         let output = person.tries(&["verify"]).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.contains("/v1 goes on as "), "{name}: {said}");
+        let goes_on = said.contains(&format!("/v{version} goes on as "));
+        assert!(output.status.success() && goes_on, "{name}: {said}");
         let kept = said.split(" is kept in ").nth(1).expect("it names the place").lines();
         let kept = PathBuf::from(kept.map(str::trim).next().unwrap());
         for file in ["key", "checkpoint", "authors", "origins", "files"] {
@@ -211,6 +216,36 @@ async fn a_log_that_was_begun_anew_without_what_was_seen_is_refused() {
         let said = ann.is_refused(&["verify"], "E_LEDGER_ROLLBACK", 8).await;
         assert!(said.contains("goes on from 1 entries") && said.contains("evidence"), "{said}");
     }
+}
+
+/// The head that it names is the one that was seen; the entries behind that are another matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_names_the_head_that_was_seen_and_lacks_an_entry_of_it_is_refused() {
+    let mut mesh = mesh().await;
+    Person::new(&mesh, "ann").does(&["add", "The first idea"]).await;
+    mesh.stop();
+    let (data, copy) = (mesh.data().join("ideas"), mesh.scratch().join("backup"));
+    copy_dir(&data, &copy);
+    mesh.start_again().await;
+    Person::new(&mesh, "ann").does(&["add", "The second idea"]).await;
+    sees(&Person::new(&mesh, "ann"), 2).await;
+    mesh.stop();
+    // The database of before, beside the checkpoint of now, as a witness would have it; the tiles are lost.
+    let checkpoint = fs::read(data.join("v1/checkpoint")).unwrap();
+    fs::remove_dir_all(&data).unwrap();
+    copy_dir(&copy, &data);
+    fs::remove_dir_all(data.join("v1/tile")).unwrap();
+    fs::write(data.join("v1/checkpoint"), checkpoint).unwrap();
+    let begun = begin_anew(&mesh);
+    assert_eq!((&begun["old_size"], &begun["entries"]), (&2.into(), &2.into()));
+    mesh.start_again().await;
+    let said = Person::new(&mesh, "ann").is_refused(&["verify"], "E_LEDGER_ROLLBACK", 8).await;
+    assert!(said.contains("without entry 1 of") && said.contains("evidence"), "{said}");
+    // Another entry in its place is no better.
+    Person::new(&mesh, "bob").does(&["add", "An idea in the place of the second"]).await;
+    sees(&Person::new(&mesh, "bob"), 3).await;
+    let said = Person::new(&mesh, "ann").is_refused(&["verify"], "E_LEDGER_FORK", 8).await;
+    assert!(said.contains("evidence"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

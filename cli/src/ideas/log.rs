@@ -43,15 +43,24 @@ impl Log {
     /// being asked.
     pub(crate) async fn open(client: Client, witnesses: Witnesses) -> Result<Self, Problem> {
         let memory = Memory::of(&client)?;
+        // Of two commands at once the one with the older head would see the log go back.
+        let _held = memory.hold().await?;
         let key = memory.key()?;
         let (shown, log, seen) = witnessed(&client, &witnesses, key.as_deref()).await?;
-        let authors = vouched(&log, &shown.authors)?;
+        let mut authors = vouched(&log, &shown.authors)?;
         match key {
             None => {
                 memory.keep_key(&shown.key)?;
+                memory.keep_authors(&shown.authors)?;
                 output::note(format!("the log's key from now on: {}", shown.key));
             }
-            Some(key) if key == shown.key => {}
+            Some(key) if key == shown.key => {
+                let remembered = memory.authors(&log)?;
+                if remembered.is_empty() && !authors.is_empty() {
+                    memory.keep_authors(&shown.authors)?;
+                }
+                authors = same_authors(remembered, authors)?;
+            }
             Some(key) => {
                 let (client, memory) = (&client, &memory);
                 let moved = Moved { client, memory, shown: &shown, seen: &seen, key: &key };
@@ -62,7 +71,6 @@ impl Log {
             None => seen,
             Some(head) => accepted(&client, &memory, &Remembered::new(head), seen).await?,
         };
-        memory.keep_authors(&shown.authors)?;
         memory.keep_head(&head)?;
         Ok(Self { client, memory, key: shown.key, witnesses, authors, head })
     }
@@ -174,16 +182,30 @@ async fn witnessed(
     }
 }
 
+/// The registry's keys, of which a log has the same as long as it has its own key; those that were remembered, unless there
+/// were none. An answer without them takes nothing away.
+fn same_authors(remembered: Vec<AuthorId>, shown: Vec<AuthorId>) -> Result<Vec<AuthorId>, Problem> {
+    if remembered.is_empty() {
+        return Ok(shown);
+    }
+    let Some(other) = shown.iter().find(|author| !remembered.contains(author)) else {
+        return Ok(remembered);
+    };
+    let detail = format!("the log names {other} as a key of its registry, and did not before");
+    Err(Problem::new(ErrorCode::Integrity, detail)
+        .hint("who runs the registry says by another way whether that is right"))
+}
+
 async fn accepted(
     client: &Client,
     memory: &Memory,
     remembered: &Remembered,
     seen: SignedCheckpoint,
 ) -> Result<SignedCheckpoint, Problem> {
-    let mut verdict = judged(client, remembered, seen.clone()).await?;
+    let mut verdict = judged(client, memory, remembered, seen.clone()).await?;
     // A wrong proof for a sound log is no fork: it is made once more.
     if matches!(&verdict, Verdict::Fork(evidence) if !evidence.is_conclusive()) {
-        verdict = judged(client, remembered, seen).await?;
+        verdict = judged(client, memory, remembered, seen).await?;
     }
     match verdict {
         Verdict::Accept(accepted) => Ok(accepted.checkpoint().clone()),
@@ -194,21 +216,67 @@ async fn accepted(
 
 async fn judged(
     client: &Client,
+    memory: &Memory,
     remembered: &Remembered,
     seen: SignedCheckpoint,
 ) -> Result<Verdict, Problem> {
     let proof = match remembered.proof_wanted(&seen) {
         None => Vec::new(),
-        Some(size) => Source { client, version: None }.consistency(size, seen.head()).await?,
+        Some(size) => {
+            let proof = Source { client, version: None }.consistency(size, seen.head()).await;
+            proof.map_err(|problem| unproved(memory, remembered, &seen, problem))?
+        }
     };
     let judged = remembered.judge(seen, &proof);
     judged.map_err(|other| Problem::new(ErrorCode::LedgerFork, other.to_string()))
 }
 
+/// A log that forked has no proof to show: both heads are kept, which others can ask it about.
+fn unproved(
+    memory: &Memory,
+    remembered: &Remembered,
+    seen: &SignedCheckpoint,
+    problem: Problem,
+) -> Problem {
+    if !matches!(problem.code, ErrorCode::Integrity | ErrorCode::NotFound) {
+        return problem;
+    }
+    let remembered = remembered.checkpoint();
+    let (old, new) = (remembered.head().size, seen.head().size);
+    let files =
+        [("remembered.checkpoint", remembered.to_string()), ("seen.checkpoint", seen.to_string())];
+    let detail = format!(
+        "that the log's {new} entries go on from the {old} seen before cannot be proved: {}",
+        problem.detail
+    );
+    evident(memory, Problem::new(ErrorCode::Integrity, detail), &files)
+}
+
 fn refused(memory: &Memory, code: ErrorCode, evidence: &Evidence) -> Problem {
-    let problem = Problem::new(code, evidence.to_string());
-    match memory.keep_evidence(&evidence.files()) {
+    evident(memory, Problem::new(code, evidence.to_string()), &evidence.files())
+}
+
+/// Keeps the evidence of a problem, and names the place.
+fn evident(memory: &Memory, problem: Problem, files: &[(&str, String)]) -> Problem {
+    match memory.keep_evidence(files) {
         Ok(kept) => problem.hint(format!("the evidence is in {}", kept.display())),
         Err(error) => problem.hint(format!("the evidence could not be kept: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrys_keys_stay_whatever_is_answered() {
+        let [ours, other] = [AuthorId([1; 32]), AuthorId([2; 32])];
+        assert_eq!(same_authors(Vec::new(), vec![ours]).unwrap(), [ours]);
+        assert_eq!(same_authors(vec![ours], Vec::new()).unwrap(), [ours]);
+        assert_eq!(same_authors(vec![ours, other], vec![ours]).unwrap(), [ours, other]);
+        for shown in [vec![other], vec![ours, other]] {
+            let problem = same_authors(vec![ours], shown).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::Integrity, "{problem}");
+        }
     }
 }

@@ -2,8 +2,10 @@
 //! for, the last head that was accepted, and the evidence of what was refused or left behind.
 
 use std::{
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use mesh_fabric::files::{sync_dir, write_durable};
@@ -15,6 +17,11 @@ use mesh_tlog::{SignedCheckpoint, TrustedLog, VerifierKey};
 
 use super::{private_dir, state_dir};
 use crate::{client::Client, context};
+
+/// How long a command waits for another one that is about the same log.
+const HELD_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks whether that has ended.
+const HELD_EVERY: Duration = Duration::from_millis(50);
 
 /// What is remembered of a log; each is a file.
 const FILES: [&str; 3] = ["checkpoint", "authors", "key"];
@@ -40,13 +47,33 @@ impl Memory {
     pub(super) fn of(client: &Client) -> Result<Self, Problem> {
         let name = mesh_fabric::ids::sha256(client.servers().as_bytes());
         let name = data_encoding::HEXLOWER.encode(&name[..8]);
-        Self::at(private_dir(state_dir()?.join("ledger").join(name))?)
+        Ok(Self { dir: private_dir(state_dir()?.join("ledger").join(name))? })
     }
 
-    fn at(dir: PathBuf) -> Result<Self, Problem> {
-        let memory = Self { dir };
-        memory.finish_moving()?;
-        Ok(memory)
+    /// Keeps other commands from it until the file is dropped: from what is read to what is kept of it nothing changes.
+    ///
+    /// # Errors
+    /// `E_LOCKED` when another command has it for long; `E_FILE`.
+    pub(super) async fn hold(&self) -> Result<File, Problem> {
+        let path = self.dir.join("lock");
+        let failed = |error: &io::Error| context::io("lock", &path, error);
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| failed(&error))?;
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() > HELD_WITHIN => {
+                    let detail = format!("another command has {} all the time", path.display());
+                    return Err(Problem::new(ErrorCode::Locked, detail)
+                        .hint("end that command, or wait for it"));
+                }
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(HELD_EVERY).await,
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            }
+        }
+        self.finish_moving()?;
+        Ok(file)
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -183,10 +210,21 @@ mod tests {
         read(&memory.dir.join(name)).unwrap()
     }
 
-    #[test]
-    fn moving_on_is_whole_wherever_it_is_cut_off() {
+    #[tokio::test(start_paused = true)]
+    async fn one_command_at_a_time_has_it() {
         let dir = tempfile::tempdir().unwrap();
-        let memory = Memory::at(dir.path().to_owned()).unwrap();
+        let memory = Memory { dir: dir.path().to_owned() };
+        let held = memory.hold().await.unwrap();
+        let short = Duration::from_millis(500);
+        assert!(tokio::time::timeout(short, memory.hold()).await.is_err());
+        drop(held);
+        memory.hold().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn moving_on_is_whole_wherever_it_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory { dir: dir.path().to_owned() };
         for name in FILES {
             write(&dir.path().join(name), format!("old {name}").as_bytes()).unwrap();
         }
@@ -204,7 +242,7 @@ mod tests {
         }
         let name = kept.file_name().unwrap().to_str().unwrap();
         write(&dir.path().join(MOVING), name.as_bytes()).unwrap();
-        let memory = Memory::at(dir.path().to_owned()).unwrap();
+        let _held = memory.hold().await.unwrap();
         for name in FILES {
             assert_eq!(text(&memory, name), Some(format!("new {name}")));
         }

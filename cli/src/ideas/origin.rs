@@ -1,6 +1,6 @@
 //! A log that could not go on and was begun anew: its first entry names the head that the old one ended with. It is
-//! followed when that entry is by the old registry and names the new key, and when what was seen of the old log is within
-//! the head that it names; otherwise whoever answers could show any log.
+//! followed when that entry is by the old registry and names the new key, when what was seen of the old log is within
+//! the head that it names, and when it has every entry of that; otherwise whoever answers could show any log.
 
 use mesh_ideas_core::check::check_entry;
 use mesh_schemas::{
@@ -10,7 +10,8 @@ use mesh_schemas::{
 use mesh_tlog::{Hash, SignedCheckpoint, TreeHead};
 
 use super::{
-    memory::{Memory, Next, trusted},
+    carried::Carried,
+    memory::{Memory, Next, trusted, vouched},
     tiles::Source,
 };
 use crate::{client::Client, output};
@@ -39,6 +40,10 @@ impl Moved<'_> {
     pub(super) async fn follow(&self) -> Result<(), Problem> {
         let old = trusted(self.key)?;
         let head = self.memory.head(&old)?;
+        if vouched(&trusted(&self.shown.key)?, &self.shown.authors)?.is_empty() {
+            let problem = fork("it does not say which keys its registry has".into());
+            return Err(self.refused(head, &problem));
+        }
         let steps = match self.steps(old.origin(), head.as_ref()).await {
             Ok(steps) => steps,
             Err(problem) if is_refusal(&problem) => return Err(self.refused(head, &problem)),
@@ -77,6 +82,7 @@ impl Moved<'_> {
             steps.push(first);
             if before == old_origin {
                 self.check_within(old_head, &before, named).await?;
+                self.check_carried(old_head, &before, named).await?;
                 return Ok(steps);
             }
             (origin, head) = (before, named);
@@ -110,6 +116,26 @@ impl Moved<'_> {
                 named.size
             ))
         })
+    }
+
+    /// What was seen of the old log is in the new one.
+    async fn check_carried(
+        &self,
+        seen: Option<&SignedCheckpoint>,
+        origin: &str,
+        named: TreeHead,
+    ) -> Result<(), Problem> {
+        let Some(seen) = seen.map(SignedCheckpoint::head).filter(|seen| seen.size > 0) else {
+            return Ok(());
+        };
+        let carried = Carried {
+            old: Source { client: self.client, version: version_of(origin) },
+            new: Source { client: self.client, version: version_of(self.seen.origin()) },
+            origin,
+            named,
+            seen,
+        };
+        carried.check(self.seen.head()).await
     }
 
     async fn proof(

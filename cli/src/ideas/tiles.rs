@@ -11,10 +11,11 @@ use std::{
 use mesh_ideas_core::parse_leaf;
 use mesh_schemas::{ErrorCode, Problem, idea::Entry};
 use mesh_tlog::{
-    Hash, Level, ProveError, Prover, ReadTiles, Tile, TreeHead, consistency_tiles, decode_bundle,
-    inclusion_tiles, leaf_hash,
+    EMPTY_ROOT, HASH_BYTES, Hash, Level, ProveError, Prover, ReadTiles, TILE_WIDTH, Tile, TreeHead,
+    consistency_tiles, decode_bundle, inclusion_tiles, leaf_hash, verify_consistency,
 };
 
+use super::carried::root;
 use crate::client::Client;
 
 /// Tiles in memory.
@@ -63,6 +64,38 @@ impl Source<'_> {
     ) -> Result<Vec<Hash>, Problem> {
         let tiles = self.tiles(consistency_tiles(old_size, head.size)).await?;
         Prover::new(tiles, head).consistency(old_size).map_err(|error| unproved(&error))
+    }
+
+    /// The first leaves of the log of this head, proved to be those.
+    ///
+    /// # Errors
+    /// As [`Self::consistency`].
+    pub(super) async fn leaves(&self, count: u64, head: TreeHead) -> Result<Vec<Hash>, Problem> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            let detail = format!("the log's leaves are not those of its head: {error}");
+            Problem::new(ErrorCode::Integrity, detail)
+        };
+        let mut leaves = Vec::new();
+        for index in 0.. {
+            if index * u64::from(TILE_WIDTH) >= count {
+                break;
+            }
+            let Some(tile) = Tile::in_log(Level::Hashes(0), index, head.size) else { break };
+            let (_, bytes) = self.tile(&tile).await?;
+            let hashes = bytes.chunks_exact(HASH_BYTES).take(usize::from(tile.width()));
+            leaves.extend(hashes.filter_map(|hash| hash.try_into().ok().map(Hash)));
+        }
+        leaves.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        let whole =
+            || TreeHead { size: leaves.len() as u64, root: root(&leaves).unwrap_or(EMPTY_ROOT) };
+        let first = whole();
+        let proof = match first.size {
+            0 => return Ok(leaves),
+            size if size == head.size => Vec::new(),
+            size => self.consistency(size, head).await?,
+        };
+        verify_consistency(first, head, &proof).map_err(|error| wrong(&error))?;
+        Ok(leaves)
     }
 
     /// The proof that the entry with this index is in the log of this head.

@@ -48,9 +48,18 @@ impl Witnesses {
         for text in texts {
             let key = witness_key(text.trim())?;
             // Whoever is named twice is asked once.
-            if !keys.contains(&key) {
-                keys.push(key);
+            if keys.contains(&key) {
+                continue;
             }
+            if let Some(other) = keys.iter().find(|other| other.is_same_key(&key)) {
+                let detail = format!(
+                    "{} and {} are one key, which would count twice",
+                    other.name(),
+                    key.name()
+                );
+                return Err(Problem::invalid("witness", detail).hint("name that witness once"));
+            }
+            keys.push(key);
         }
         let quorum = quorum.map_or(keys.len(), NonZeroUsize::get);
         if quorum > keys.len() {
@@ -184,6 +193,14 @@ mod tests {
         // Of the same name and another key: it is nobody that was named.
         let problem = named(&[1], 0).check(&head(&[&impostor])).unwrap_err();
         assert!(problem.detail.contains("0 of the 1"), "{problem}");
+    }
+
+    #[test]
+    fn one_key_under_two_names_is_refused() {
+        let other = SignerKey::new("another.test", KeyKind::Witness, &[1; 32]).unwrap();
+        let keys = [key(1), other.verifier().to_string()];
+        let problem = Witnesses::new(&keys, None).unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("witness"), "{problem}");
     }
 
     #[test]

@@ -104,6 +104,11 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
+    /// Whether both verify with the same key, whatever they are called.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Parses a vkey: `name+id+base64(type and key)`.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (name, id, kind, bytes) = parse(text)?;

@@ -94,6 +94,7 @@ impl Answers {
             let room = IDEAS_SHOWN_MAX.saturating_sub(part.shown.len());
             part.truncated |= new.len() > room;
             new = new.into_iter().take(room).collect();
+            part.truncated |= found.len() >= limit(EDGES_MAX) && !new.is_empty();
             if new.is_empty() || found.len() >= limit(EDGES_MAX) {
                 break;
             }

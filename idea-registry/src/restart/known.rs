@@ -1,6 +1,6 @@
 //! What is known of the log that cannot go on: here, at its witnesses, and in the object store.
 
-use mesh_schemas::{ErrorCode, Problem};
+use mesh_schemas::{ErrorCode, Problem, idea::Say};
 use mesh_tlog::{CHECKPOINT_PATH, Hash, SignedCheckpoint, TreeHead};
 use tracing::warn;
 
@@ -10,6 +10,7 @@ use crate::{
     publish::Objects,
     rebuild::{signed, trusted},
     registry::Place,
+    replay,
     store::{LogRow, Store},
     tiles::TileDir,
     witnesses::Witness,
@@ -84,24 +85,32 @@ impl Others {
     }
 }
 
-/// The last log, and the largest head of it that anybody may have seen. The key that lies here may be of a later
-/// log than the database knows, which was put back.
+/// The origin of the last log, and the largest head of it that anybody may have seen. The key that lies here may be of a
+/// later log than the database knows, which was put back. Of a log that nothing was signed of there is none to go on from:
+/// it is the log before that people know.
 pub(super) async fn last_head(
     store: &Store,
     place: &Place,
     others: &Others,
     kept: &LogRow,
-) -> Result<(LogRow, TreeHead), Problem> {
+) -> Result<(String, TreeHead), Problem> {
     let logs = store.logs().await?;
     let file = Identity::of_file(&place.data, &logs)?;
     if let Some(later) = file.filter(|file| file.version > kept.version) {
         let row = later.row();
         let head = largest(store, place, others, &row).await?;
         if head.size > 0 {
-            return Ok((row, head));
+            return Ok((row.origin, head));
         }
     }
-    Ok((kept.clone(), largest(store, place, others, kept).await?))
+    let head = largest(store, place, others, kept).await?;
+    if head.size == 0
+        && let Some(first) = replay::leaves(store, kept.version, 0).await?.into_iter().next()
+        && let Say::Origin { old_origin, old_size, old_root, .. } = first.entry.say
+    {
+        return Ok((old_origin, TreeHead { size: old_size, root: Hash(old_root.0) }));
+    }
+    Ok((kept.origin.clone(), head))
 }
 
 async fn largest(

@@ -57,6 +57,8 @@ impl Parked {
         set_gauge(count);
         let mut told = 0;
         for idea in &ideas {
+            // Should it fail, the next look begins with the others.
+            self.behind = Some(*idea);
             if options.ledger.exists(*idea).await? {
                 told += tell_jobs(options, *idea).await?;
             }
@@ -83,13 +85,19 @@ async fn tell_jobs(options: &Options, idea: IdeaId) -> Result<u64, TellError> {
         if jobs.is_empty() {
             return Ok(told);
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut ended) = (Vec::new(), Ok(()));
         for news in jobs {
-            if tell_one(&options.ledger, &news).await? == Taken::Yes {
-                taken.push(news);
+            match tell_one(&options.ledger, &news).await {
+                Ok(Taken::Yes) => taken.push(news),
+                Ok(Taken::NoIdea) => {}
+                Err(problem) => {
+                    ended = Err(problem);
+                    break;
+                }
             }
         }
         options.store.ledger_unpark(options.lease.leader(), &taken).await?;
+        ended?;
         if taken.is_empty() {
             return Ok(told);
         }

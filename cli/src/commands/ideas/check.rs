@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duratio
 use mesh_ideas_core::audit::Auditor;
 use mesh_schemas::{
     ErrorCode, Problem,
-    idea::{BodyRef, EntryId, LedgerProof, LedgerStats},
+    idea::{BodyRef, EntryId, LedgerProof, LedgerStats, Say},
 };
 use mesh_tlog::{Audit, AuditError, ProofFile, TrustedLog, leaf_hash};
 use serde::Serialize;
@@ -98,6 +98,7 @@ pub(super) async fn prove(global: &Global, args: &ProveArgs) -> Outcome {
     let found = found.entry.ok_or_else(|| {
         Problem::new(ErrorCode::Integrity, "the answer has a proof and not what it proves")
     })?;
+    check_asked(entry, found.data.as_bytes())?;
     let log = Log::open(client, witnesses.clone()).await?.reaching(found.index).await?;
     let file = ProofFile {
         extra: Some(found.data.into_bytes()),
@@ -115,6 +116,18 @@ pub(super) async fn prove(global: &Global, args: &ProveArgs) -> Outcome {
         None => output::bytes(text.as_bytes()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The leaf is that of the entry asked for, or of the one that stands for it.
+fn check_asked(asked: EntryId, leaf: &[u8]) -> Result<(), Problem> {
+    let entry = mesh_ideas_core::parse_leaf(leaf)?;
+    let stands_for = matches!(&entry.say, Say::SeenAgain { entry, .. } if *entry == asked);
+    let found = mesh_ideas_core::entry_id(&entry);
+    if found == asked || stands_for {
+        return Ok(());
+    }
+    let detail = format!("the answer is about {found}, and {asked} was asked for");
+    Err(Problem::new(ErrorCode::Integrity, detail))
 }
 
 pub(super) fn check(global: &Global, args: &CheckArgs) -> Outcome {
@@ -281,5 +294,34 @@ fn found<E: std::error::Error>(error: &AuditError<E>, args: &VerifyArgs) -> Prob
         problem
     } else {
         problem.hint("`mesh ideas verify --afresh` fetches all files again, should the copies here be at fault")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_ideas_core::{SigningKey, Unsigned, entry::leaf_data, entry_id, sign};
+    use mesh_schemas::{
+        Timestamp,
+        idea::{AuthorId, IdeaId, Signature},
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_answer_about_another_entry_proves_nothing() {
+        let leaf = |say| {
+            let unsigned = Unsigned { name: None, time: Timestamp::from_millis(0), say };
+            let entry = sign(unsigned, &SigningKey::from_bytes(&[1; 32]));
+            (entry_id(&entry), leaf_data(&entry))
+        };
+        let [asked, other] = [EntryId([1; 32]), EntryId([2; 32])];
+        let (entry, by, by_sig) = (asked, AuthorId([3; 32]), Signature([4; 64]));
+        let (stands, data) = leaf(Say::SeenAgain { idea: IdeaId::from(other), entry, by, by_sig });
+        check_asked(asked, &data).unwrap();
+        check_asked(stands, &data).unwrap();
+        let (_, erased) = leaf(Say::Erased { subject: "someone".into() });
+        for (asked, data) in [(other, &data), (asked, &erased)] {
+            assert_eq!(check_asked(asked, data).unwrap_err().code, ErrorCode::Integrity);
+        }
     }
 }
