@@ -43,6 +43,8 @@ pub struct Imported {
     pub known: u64,
     /// Left out: they open no text that is there, as those of erased subjects.
     pub left_out: u64,
+    /// Left out: the subject has another key here, which stays.
+    pub conflicting: u64,
 }
 
 /// Writes all keys to a file that only this user may read; how many. A registry may run meanwhile.
@@ -65,8 +67,7 @@ pub async fn export(place: &Place, file: &Path) -> Result<u64, Problem> {
 /// Takes the keys that are missing, and makes the projections of the texts that they open.
 ///
 /// # Errors
-/// `E_LOCKED` while a registry runs, `E_NOT_FOUND` when there is no ledger, `E_FILE` when the file cannot be read,
-/// `E_WRONG_STATE` when a subject has another key than in the file: nothing was taken then.
+/// `E_LOCKED` while a registry runs, `E_NOT_FOUND` when there is no ledger, `E_FILE` when the file cannot be read.
 pub async fn import(place: &Place, file: &Path) -> Result<Imported, Problem> {
     let bytes = std::fs::read(file).map_err(|error| unusable(file, "read", &error.to_string()))?;
     // The error text of serde_json could repeat a key; its place cannot.
@@ -81,10 +82,7 @@ pub async fn import(place: &Place, file: &Path) -> Result<Imported, Problem> {
         let known = store.subject_keys([subject.clone()].into()).await?;
         match known.get(&subject) {
             Some(known) if known.bytes() == key.bytes() => imported.known += 1,
-            Some(_) => {
-                let detail = format!("the subject {subject} has another key than in the file");
-                return Err(Problem::new(ErrorCode::WrongState, detail));
-            }
+            Some(_) => imported.conflicting += 1,
             None if opens(&store, &subject, &key).await? => taken.push((subject, key)),
             None => imported.left_out += 1,
         }

@@ -9,6 +9,7 @@ pub mod ask;
 mod bus;
 pub mod config;
 pub mod embeddings;
+mod forgetting;
 pub mod halt;
 mod health;
 pub mod identity;

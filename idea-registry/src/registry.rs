@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     embeddings::Feed,
+    forgetting::{self, Forgetting},
     halt::Halt,
     health::Health,
     identity::Identity,
@@ -76,6 +77,7 @@ pub(crate) struct Prepared {
     pub(crate) shared: Shared,
     writer: writer::Service,
     integrator: integrate::Service,
+    forgetting: forgetting::Service,
 }
 
 /// Opens the database and takes the right to write.
@@ -116,6 +118,7 @@ pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepare
     let identity = Arc::new(Identity::open(&place.data, origin, &store, &lock).await?);
     replay::ensure(&store, &lock, identity.version).await?;
     let (halt, unheard, near) = (Halt::default(), Unheard::default(), Arc::default());
+    let wanted = Forgetting::default();
     let head = Head::new(TileDir::of_log(&place.data, identity.version), halt.clone());
     let integrator = integrate::start(integrate::Options {
         store: store.clone(),
@@ -133,12 +136,14 @@ pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepare
         near: Arc::clone(&near),
         halt: halt.clone(),
         feed,
+        forgetting: wanted.clone(),
     })
     .await?;
     let health = Health::default();
+    let forgetting = forgetting::Service { store: store.clone(), wanted, health: health.clone() };
     let shared =
         Shared { store, lock, identity, near, halt, head, unheard, health, writer: handle };
-    Ok(Prepared { shared, writer, integrator })
+    Ok(Prepared { shared, writer, integrator, forgetting })
 }
 
 impl Prepared {
@@ -149,11 +154,12 @@ impl Prepared {
 
     /// Begins to append and to sign.
     pub(crate) fn run(self) -> Registry {
-        let Self { shared, writer, integrator } = self;
+        let Self { shared, writer, integrator, forgetting } = self;
         let (mut appends, mut signs) = (Parts::default(), Parts::default());
         let (stop_writer, stop_integrator) = (CancellationToken::new(), CancellationToken::new());
         let sizes = shared.writer.sizes();
         signs.start("the integrator", integrator.run(sizes, stop_integrator.clone()));
+        signs.start("the forgetting of what was erased", forgetting.run(stop_integrator.clone()));
         appends.start_fallible("the writer", writer.run(stop_writer.clone()));
         let origin = shared.identity.origin();
         info!("Keeping the log {origin} of {} entries", shared.writer.size());

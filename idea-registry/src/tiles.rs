@@ -8,7 +8,7 @@ use std::{
 };
 
 use mesh_fabric::files::{sync_dir, write_durable, write_private};
-use mesh_tlog::{CHECKPOINT_PATH, ReadTiles, Tile, TileFile};
+use mesh_tlog::{CHECKPOINT_PATH, IndexPath, ReadTiles, TILE_WIDTH, Tile, TileFile};
 
 use crate::pack::ReadFiles;
 
@@ -36,16 +36,50 @@ impl TileDir {
     }
 
     /// Makes durable what a former process has renamed into its place, and perhaps not synced: it is seen, and would
-    /// be gone after a power cut.
+    /// be gone after a power cut. Those are files of at most `count` entries from `size` on: what comes before was
+    /// synced before the checkpoint of that size got its row.
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self, size: u64, count: u64) -> io::Result<()> {
         if !self.root.exists() {
             return Ok(());
         }
-        sync_below(&self.root)?;
+        for dir in self.dirs(size, count) {
+            match sync_dir(&dir) {
+                Err(error) if is_absent(&error) => {}
+                done => done?,
+            }
+        }
         self.root.parent().map_or(Ok(()), sync_dir)
+    }
+
+    /// The directories in which files of these entries are or would be, and those above them.
+    fn dirs(&self, size: u64, count: u64) -> BTreeSet<PathBuf> {
+        let width = u64::from(TILE_WIDTH);
+        let last = size + count;
+        let places = |kind: String, from: u64, to: u64| {
+            (from..=to).map(move |index| format!("{kind}/{}", IndexPath(index)))
+        };
+        let first = size - size % width;
+        let mut files: Vec<String> = places("bodies".into(), first, last).collect();
+        files.extend(places("tile/entries".into(), size / width, last / width));
+        let (mut from, mut to, mut level) = (size / width, last / width, 0);
+        loop {
+            files.extend(places(format!("tile/{level}"), from, to));
+            if to == 0 {
+                break;
+            }
+            (from, to, level) = (from / width, to / width, level + 1);
+        }
+        let mut dirs = BTreeSet::new();
+        for file in files {
+            let partial = self.root.join(format!("{file}.p"));
+            let above = partial.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.root));
+            dirs.extend(above.map(Path::to_owned));
+            dirs.insert(partial);
+        }
+        dirs
     }
 
     /// Writes files in order, each durable before the next: whoever sees one sees those before it.
@@ -134,26 +168,51 @@ impl ReadFiles for TileDir {
     }
 }
 
-/// The names in a directory and in those below it. The files were synced before they got their names.
-fn sync_below(dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_below(&entry.path())?;
-        }
-    }
-    sync_dir(dir)
-}
-
 /// What is not there is no failure.
 fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            Ok(None)
-        }
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: all files of the last step are made durable, and not the whole log. Method: their directories by hand.
+    #[test]
+    fn the_directories_of_the_last_step_are_few_and_none_is_left_out() {
+        let tiles = TileDir::of_log(Path::new("/log"), 1);
+        let dirs = tiles.dirs(1_000_000, 1_024);
+        let plain: Vec<&str> = dirs
+            .iter()
+            .filter_map(|dir| dir.strip_prefix("/log/v1").ok()?.to_str())
+            .filter(|dir| !dir.ends_with(".p"))
+            .collect();
+        let expected = [
+            "",
+            "bodies",
+            "bodies/x001",
+            "bodies/x001/x000",
+            "bodies/x001/x001",
+            "bodies/x999",
+            "tile",
+            "tile/0",
+            "tile/0/x003",
+            "tile/1",
+            "tile/2",
+            "tile/entries",
+            "tile/entries/x003",
+        ];
+        assert_eq!(plain, expected);
+        for partial in ["bodies/x999/936.p", "tile/0/x003/906.p", "tile/1/015.p", "tile/2/000.p"] {
+            assert!(dirs.contains(&Path::new("/log/v1").join(partial)), "{partial}");
+        }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Witnesses,
     /// Having texts embedded.
     Embeddings,
+    /// Taking what was erased out of the database's pages.
+    Forgetting,
 }
 
 impl Part {
@@ -51,6 +53,7 @@ impl Part {
             Self::Copy => "copy",
             Self::Witnesses => "witnesses",
             Self::Embeddings => "embeddings",
+            Self::Forgetting => "forgetting",
         }
     }
 
@@ -58,9 +61,12 @@ impl Part {
     const fn is_vital(self) -> bool {
         match self {
             Self::Writer | Self::Database | Self::Broker => true,
-            Self::Integrator | Self::Stream | Self::Copy | Self::Witnesses | Self::Embeddings => {
-                false
-            }
+            Self::Integrator
+            | Self::Stream
+            | Self::Copy
+            | Self::Witnesses
+            | Self::Embeddings
+            | Self::Forgetting => false,
         }
     }
 }

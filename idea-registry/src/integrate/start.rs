@@ -26,11 +26,11 @@ pub(super) async fn edge(
     halt: &Halt,
 ) -> Result<Edge, Problem> {
     let log = identity.version;
-    head.tiles().sync().map_err(|error| {
+    let last = store.last_checkpoint(log).await?.map_or(TreeHead::EMPTY, tree_head);
+    head.tiles().sync(last.size, CHUNK).map_err(|error| {
         Problem::new(ErrorCode::Io, format!("cannot make the log's files durable: {error}"))
             .hint("check that the disk is writable and not full")
     })?;
-    let last = store.last_checkpoint(log).await?.map_or(TreeHead::EMPTY, tree_head);
     let edge = match Edge::load(head.tiles(), last) {
         Ok(edge) => edge,
         Err(error) => {

@@ -26,6 +26,12 @@ impl Erasures {
         (*at > named.index).then_some(*at)
     }
 
+    /// As if every sealed text of a pack had been erased: for who does not know the log yet.
+    pub(crate) fn possible(pack: &Pack) -> Self {
+        let subjects = pack.named.iter().filter_map(|named| named.body.sealed.clone());
+        Self(subjects.map(|subject| (subject, u64::MAX)).collect())
+    }
+
     /// Takes those in that others know of.
     pub(crate) fn merge(&mut self, others: Self) {
         for (subject, index) in others.0 {

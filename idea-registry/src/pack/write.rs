@@ -129,6 +129,10 @@ impl Packer {
         let lost = self.lost(pack, &gathered.found).await?;
         for named in lost {
             let (wanted, none) = (&named.body, Keys::new());
+            // Named twice.
+            if gathered.found.contains_key(&wanted.hash) {
+                continue;
+            }
             if let Some(body) = self.in_files(pack, |body| is_sound(wanted, body, &keys))? {
                 gathered.recovered.push(body.clone());
                 gathered.found.insert(wanted.hash, body);

@@ -6,7 +6,7 @@ use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{Audit, AuditError, Edge, TreeHead};
 
 use crate::{
-    pack::{self, cut, decode},
+    pack::{self, Erasures, cut},
     publish::Copy,
     tiles::TileDir,
 };
@@ -38,15 +38,24 @@ pub(super) fn all(
     tiles.write_checkpoint(&note).map_err(failed)
 }
 
-/// Whether each text is the one that its entry names is found when they are made rows.
+/// Packs that hold what their entries name. Whether a sealed text may be missing is found when they are made rows.
 fn packs(copy: &Copy, first: u64, entries: &[&[u8]], tiles: &TileDir) -> Result<(), Problem> {
     for pack in cut(first, entries.iter().copied()) {
         let Some(file) = pack::read(copy, &pack)? else { continue };
-        if !decode(&file.bytes).whole {
-            let detail = format!("in the object store {} is damaged", file.path);
-            return Err(Problem::new(ErrorCode::Integrity, detail).hint(
-                "put a good copy of the object back, or remove it to go on without its texts",
-            ));
+        let possible = Erasures::possible(&pack);
+        // What lies here and cannot be read is not better.
+        let here = pack::read(tiles, &pack).ok().flatten();
+        let here = here.and_then(|file| pack::check(&pack, &file, &possible).ok());
+        match (pack::check(&pack, &file, &possible), here) {
+            (Ok(there), Some(here)) if here.len() >= there.len() => continue,
+            (Ok(_), _) => {}
+            (Err(_), Some(_)) => continue,
+            (Err(fault), None) => {
+                let detail = format!("in the object store: {fault}");
+                return Err(Problem::new(ErrorCode::Integrity, detail).hint(
+                    "put a good copy of the object back, or remove it to go on without its texts",
+                ));
+            }
         }
         tiles.write_pack(&file.path, &file.bytes).map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot write {}: {error}", file.path))

@@ -77,6 +77,8 @@ const LOAD_SUBJECTS: Dialects =
     among!("SELECT b.hash, b.subject FROM body b WHERE b.hash", "r.value->>0", "");
 const LOAD_KEYS: Dialects =
     among!("SELECT k.subject, k.key FROM subject_key k WHERE k.subject", "r.value->>0", "");
+const LOAD_SEALED_FOR: Dialects =
+    among!("SELECT DISTINCT b.subject FROM body b WHERE b.subject", "r.value->>0", "");
 
 #[derive(FromRow)]
 struct Subject {
@@ -119,6 +121,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         let query = Query::new("reading hashes of texts", "SELECT hash FROM body");
         self.db.each(query, |Hash { hash }| take(hash)).await
+    }
+
+    /// Somebody's texts were erased, as the projections say.
+    pub(crate) async fn has_erased(&self) -> Result<bool, StoreError> {
+        let text = "SELECT subject FROM erased LIMIT 1";
+        let rows: Vec<Name> = self.db.fetch(Query::new("looking for erasures", text)).await?;
+        Ok(!rows.is_empty())
     }
 
     /// Whose texts can be read.
@@ -184,6 +193,20 @@ impl Tx {
         let found: Vec<Subject> = self.fetch(query).await?;
         let pair = |row: Subject| Ok((parse("body.hash", &row.hash)?, row.subject));
         found.into_iter().map(pair).collect()
+    }
+
+    /// Those among these subjects for whom a text is sealed that is there.
+    pub(crate) async fn subjects_with_texts(
+        &mut self,
+        among: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        if among.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let rows: Vec<[&String; 1]> = among.iter().map(|subject| [subject]).collect();
+        let query = Query::over("looking for subjects' texts", LOAD_SEALED_FOR, &rows)?;
+        let found: Vec<Name> = self.fetch(query).await?;
+        Ok(found.into_iter().map(|row| row.subject).collect())
     }
 
     /// As [`Store::subject_keys`].

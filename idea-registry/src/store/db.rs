@@ -4,7 +4,7 @@ use std::{path::Path, str::FromStr as _, time::Duration};
 
 use futures::{TryStreamExt as _, future::BoxFuture};
 use sqlx::{
-    Connection as _, PgPool, SqlitePool,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -25,10 +25,13 @@ const WRITERS_MAX: u32 = 4;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a journal is tried to be emptied; each try waits for [`BUSY_TIMEOUT`] besides.
-const TRUNCATIONS_MAX: u32 = 3;
-/// Between two of these.
-const TRUNCATE_AGAIN: Duration = Duration::from_millis(100);
+/// How long one try to forget may wait for somebody who reads: so long it keeps those who write waiting.
+const FORGET_WAIT: Duration = Duration::from_millis(100);
+/// How often a try looks whether older states of the database are still read.
+const FORGET_LOOKS: u32 = 5;
+/// A state of the database that is older than the transaction `$1` is read.
+const OLDER_READERS: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+    AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::text::xid)";
 const FORGETTING: &str = "forgetting what was erased";
 /// Where the tables lie in PostgreSQL.
 pub(super) const SCHEMA: &str = "mesh_ideas";
@@ -199,13 +202,26 @@ impl Database {
     /// A destroyed key goes for good: out of SQLite's journal, out of PostgreSQL's dead rows (if the role owns the
     /// table). Without the key the texts that were sealed with it are noise, wherever a copy of them is left: their
     /// table, which is large, is never rewritten. The keys' is small, a row for each subject.
+    ///
+    /// One try, over a connection of its own: who reads an older state is in the way, and is an error at once.
     pub(crate) fn forget_deleted(&self) -> Pending<'_, ()> {
         Box::pin(async move {
             match self {
-                Self::Sqlite { writer, .. } => truncate_journal(writer).await,
-                Self::Postgres { writers, .. } => {
-                    let done = sqlx::query("VACUUM FULL subject_key").execute(writers).await;
-                    done.map(drop).map_err(failed(FORGETTING))
+                Self::Sqlite { writer, .. } => {
+                    let options = writer.connect_options().as_ref().clone();
+                    let options = options.busy_timeout(FORGET_WAIT).pragma("cache_size", "-512");
+                    let mut connection = options.connect().await.map_err(failed(FORGETTING))?;
+                    let done = truncate_journal(&mut connection).await;
+                    connection.close().await.map_err(failed(FORGETTING))?;
+                    done
+                }
+                Self::Postgres { options, .. } => {
+                    let wait = format!("{}ms", FORGET_WAIT.as_millis());
+                    let options = options.as_ref().clone().options([("lock_timeout", wait)]);
+                    let mut connection = options.connect().await.map_err(failed(FORGETTING))?;
+                    let done = rewrite_keys(&mut connection).await;
+                    connection.close().await.map_err(failed(FORGETTING))?;
+                    done
                 }
             }
         })
@@ -228,18 +244,34 @@ impl Database {
 
 /// Moves SQLite's journal into its file, and empties it. A reader that is in the way is no error to SQLite: it says so
 /// in a row.
-async fn truncate_journal(writer: &SqlitePool) -> Result<(), StoreError> {
-    for _ in 0..TRUNCATIONS_MAX {
-        let text = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let row: (i64, i64, i64) =
-            sqlx::query_as(text).fetch_one(writer).await.map_err(failed(FORGETTING))?;
-        if row.0 == 0 {
-            return Ok(());
+async fn truncate_journal(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let text = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let row: (i64, i64, i64) =
+        sqlx::query_as(text).fetch_one(connection).await.map_err(failed(FORGETTING))?;
+    if row.0 == 0 { Ok(()) } else { Err(in_the_way("somebody reads its journal")) }
+}
+
+/// Writes PostgreSQL's table of keys anew, without the rows that are dead. Those that an older state still shows
+/// would come along, so there must be none.
+async fn rewrite_keys(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let text = "SELECT pg_current_xact_id()::xid::text";
+    let now: String =
+        sqlx::query_scalar(text).fetch_one(&mut *connection).await.map_err(failed(FORGETTING))?;
+    for _ in 0..FORGET_LOOKS {
+        let older = sqlx::query_scalar(OLDER_READERS).bind(&now).fetch_one(&mut *connection);
+        let older: i64 = older.await.map_err(failed(FORGETTING))?;
+        if older == 0 {
+            let done = sqlx::query("VACUUM FULL subject_key").execute(connection).await;
+            return done.map(drop).map_err(failed(FORGETTING));
         }
-        tokio::time::sleep(TRUNCATE_AGAIN).await;
+        tokio::time::sleep(FORGET_WAIT).await;
     }
-    let busy = std::io::Error::new(std::io::ErrorKind::ResourceBusy, "somebody reads its journal");
-    Err(failed(FORGETTING)(sqlx::Error::Io(busy)))
+    Err(in_the_way("somebody reads an older state of it"))
+}
+
+fn in_the_way(what: &'static str) -> StoreError {
+    let busy = std::io::Error::new(std::io::ErrorKind::ResourceBusy, what);
+    failed(FORGETTING)(sqlx::Error::Io(busy))
 }
 
 /// Makes the file if it is not there, readable by its owner alone: it holds the keys of sealed texts. SQLite
@@ -278,10 +310,10 @@ mod tests {
         let mut reader = pool.begin().await.unwrap();
         reader.execute("SELECT * FROM t").await.unwrap();
         pool.execute("INSERT INTO t VALUES ('secret')").await.unwrap();
-        let failed = truncate_journal(&pool).await.unwrap_err();
+        let failed = truncate_journal(&mut pool.acquire().await.unwrap()).await.unwrap_err();
         assert!(mesh_fabric::error::chain(&failed).contains("somebody reads"), "{failed:?}");
         reader.rollback().await.unwrap();
-        truncate_journal(&pool).await.unwrap();
+        truncate_journal(&mut pool.acquire().await.unwrap()).await.unwrap();
         assert_eq!(std::fs::metadata(dir.path().join("x.db-wal")).unwrap().len(), 0);
         pool.close().await;
     }

@@ -4,7 +4,8 @@ use mesh_schemas::{Problem, idea::AuthorId};
 use mesh_tlog::{SignedCheckpoint, TreeHead};
 
 use super::{
-    Checked, Finding, Findings, Report, expected::Expected, files::Place as Where, texts::Texts,
+    Checked, Finding, Findings, Report, expected::Expected, files::Place as Where, former,
+    texts::Texts,
 };
 use crate::{
     config::ObjectsConfig,
@@ -47,9 +48,10 @@ pub async fn local(place: &Place, objects: Option<&ObjectsConfig>) -> Result<Rep
     run.heads(&tiles, head).await?;
     run.rows().await?;
     run.projections().await?;
-    run.store.close().await;
-    let Run { checked, findings, log, .. } = run;
-    let findings = findings.sorted();
+    let Run { store, checked, findings, log, erasures, .. } = run;
+    let mut findings = findings.sorted();
+    findings.extend(former::all(place, &store, &erasures).await?);
+    store.close().await;
     let (ok, root) = (findings.is_empty(), head.root.to_string());
     Ok(Report { ok, origin: log.origin, signed: head.size, root, checked, findings })
 }
@@ -70,7 +72,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn begin(store: Store, log: LogRow) -> Result<Self, Problem> {
+    pub(super) async fn begin(store: Store, log: LogRow) -> Result<Self, Problem> {
         let registry = store.logs().await?.iter().map(|log| log.author).collect();
         let size = store.size(log.version).await?;
         let erasures = store.erasures(log.version).await?;
@@ -87,7 +89,7 @@ impl Run {
         })
     }
 
-    fn head(&mut self, checkpoint: Result<SignedCheckpoint, Problem>) -> TreeHead {
+    pub(super) fn head(&mut self, checkpoint: Result<SignedCheckpoint, Problem>) -> TreeHead {
         let head = match checkpoint {
             Ok(checkpoint) => checkpoint.head(),
             Err(problem) => {

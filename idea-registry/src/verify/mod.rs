@@ -4,6 +4,7 @@
 mod entry;
 mod expected;
 mod files;
+mod former;
 mod heads;
 mod local;
 mod remote;

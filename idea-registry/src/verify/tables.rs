@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use mesh_ideas_core::ledger::{EntryRow, Ledger};
+use mesh_ideas_core::{
+    ledger::{EntryRow, Ledger, verify_chain},
+    parse_leaf,
+};
 use mesh_schemas::{
     Problem,
-    idea::{EntryId, IdeaId},
+    idea::{Entry, EntryId, IdeaId},
 };
 use serde_json::{Value, json};
 
@@ -59,12 +62,33 @@ const TABLES: [(Table, Says); 11] = [
 impl Run {
     /// Every table of projections, and that the ledger fits together.
     pub(super) async fn projections(&mut self) -> Result<(), Problem> {
+        self.chains().await?;
         self.expected.check(&mut self.findings);
         for (table, expected) in TABLES {
             let expected = expected(self);
             self.table(table, expected).await?;
         }
         self.words().await
+    }
+
+    /// Every chain of ownership holds, link by link.
+    async fn chains(&mut self) -> Result<(), Problem> {
+        for (idea, links) in std::mem::take(&mut self.expected.chains) {
+            let first = of_idea(&self.expected.ledger, &idea);
+            let row = self.store.leaf_rows(self.log.version, first, 1).await?.pop();
+            // That a row cannot be read is found elsewhere.
+            let Some(filed) = row.and_then(|row| parse_leaf(row.data.as_bytes()).ok()) else {
+                continue;
+            };
+            let (indices, entries): (Vec<u64>, Vec<Entry>) =
+                std::iter::once((first, filed)).chain(links).unzip();
+            if let Err(fault) = verify_chain(&entries) {
+                let index = indices.get(fault.place).copied().unwrap_or(first);
+                let detail = format!("the chain of ownership breaks: {:?}", fault.kind);
+                self.findings.add(Finding::at(index, "entry", detail));
+            }
+        }
+        Ok(())
     }
 
     async fn table(&mut self, table: Table, mut expected: Rows) -> Result<(), Problem> {

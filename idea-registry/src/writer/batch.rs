@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use mesh_fabric::{error::chain, time};
+use mesh_fabric::time;
 use mesh_ideas_core::{
     Checked,
     ledger::{EdgeKey, Ledger, Wanted},
@@ -16,7 +16,7 @@ use mesh_schemas::{
     idea::{Appended, Relation, Say, Sha256},
 };
 
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::{
     handle::{Request, What},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     embeddings::Feed,
+    forgetting::Forgetting,
     identity::Identity,
     near_index::NearIndex,
     store::{Cursor, Store, StoreError, Subjects, Tx, WriterLock},
@@ -42,6 +43,7 @@ pub(super) struct Context {
     pub(super) identity: Arc<Identity>,
     pub(super) near: Arc<RwLock<NearIndex>>,
     pub(super) feed: Option<Feed>,
+    pub(super) forgetting: Forgetting,
 }
 
 /// A batch that is durable.
@@ -88,7 +90,10 @@ impl Context {
     ) -> Result<Committed, StoreError> {
         let mut tx = self.store.begin(&self.lock, "appending").await?;
         let keys = tx.subject_keys(subjects(requests)).await?;
-        let keys = AllKeys::with_new(keys, &subjects(requests));
+        let without: BTreeSet<String> =
+            subjects(requests).into_iter().filter(|name| !keys.contains_key(name)).collect();
+        let lost = tx.subjects_with_texts(&without).await?;
+        let keys = AllKeys::with_new(keys, without, lost);
         let wanted = self.wanted(requests, &keys);
         let ledger = tx.load(self.identity.version, size, wanted).await?;
         let bodies = tx.body_subjects(bodies(requests)).await?;
@@ -162,11 +167,8 @@ impl Context {
             tx.set_cursor(STREAM_CURSOR, position).await?;
         }
         tx.commit("appending").await?;
-        if plan.erased().next().is_some()
-            && let Err(error) = self.store.db.forget_deleted().await
-        {
-            // The rows are gone; their traces go with the next one.
-            error!("What was erased may still be in the database's files: {}", chain(&error));
+        if plan.erased().next().is_some() {
+            self.forgetting.want();
         }
         Ok(plan)
     }

@@ -60,15 +60,31 @@ pub(super) struct Plan {
 pub(super) struct AllKeys {
     keys: Keys,
     new: BTreeSet<String>,
+    /// Subjects that have texts and no key, as after a rebuild from files.
+    lost: BTreeSet<String>,
 }
 
 impl AllKeys {
-    /// Makes keys for subjects that have none.
-    pub(super) fn with_new(mut keys: Keys, subjects: &BTreeSet<String>) -> Self {
-        let new: BTreeSet<String> =
-            subjects.iter().filter(|subject| !keys.contains_key(*subject)).cloned().collect();
+    /// Makes keys for those subjects that are `without` one, but for those whose key was `lost`.
+    pub(super) fn with_new(
+        mut keys: Keys,
+        without: BTreeSet<String>,
+        lost: BTreeSet<String>,
+    ) -> Self {
+        let new: BTreeSet<String> = without.difference(&lost).cloned().collect();
         keys.extend(new.iter().map(|subject| (subject.clone(), SubjectKey::random())));
-        Self { keys, new }
+        Self { keys, new, lost }
+    }
+
+    /// A subject has one key: beside a new one, that of the texts that are there could never come back.
+    fn check_not_lost(&self, subject: &str) -> Result<(), Problem> {
+        if !self.lost.contains(subject) {
+            return Ok(());
+        }
+        let detail = format!("texts are sealed for {subject} whose key is not here");
+        Err(Problem::new(ErrorCode::Integrity, detail).hint(
+            "import the keys first (`mesh-ideas keys import`); if they are gone for good, erase the subject",
+        ))
     }
 
     /// What the submission's text is known by.
@@ -102,7 +118,7 @@ impl Plan {
 
     /// The keys to keep: a refused submission leaves none.
     pub(super) fn new_keys(&self) -> impl Iterator<Item = (&String, &SubjectKey)> {
-        let AllKeys { keys, new } = &self.keys;
+        let AllKeys { keys, new, .. } = &self.keys;
         keys.iter().filter(|(subject, _)| new.contains(*subject) && self.sealed.contains(*subject))
     }
 
@@ -224,6 +240,7 @@ impl Plan {
             let text = Some(text.to_owned());
             return Ok(Some(Body { hash, text, sealed: None, subject: None }));
         };
+        self.keys.check_not_lost(subject)?;
         let sealed = self.keys.keys.get(subject).and_then(|key| key.seal(&hash, &salt.0, text));
         let sealed = sealed
             .ok_or_else(|| Problem::new(ErrorCode::Internal, "the text could not be sealed"))?;

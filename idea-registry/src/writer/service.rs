@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     embeddings::Feed,
+    forgetting::Forgetting,
     halt::Halt,
     identity::Identity,
     near_index::NearIndex,
@@ -37,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) halt: Halt,
     /// Who wants to know of new texts.
     pub(crate) feed: Option<Feed>,
+    /// Who wants to know of erasures.
+    pub(crate) forgetting: Forgetting,
 }
 
 /// Runs the writer.
@@ -51,7 +54,7 @@ pub(crate) struct Service {
 
 /// Reads how far the log is. Requests may be queued from here on.
 pub(crate) async fn start(options: Options) -> Result<(Service, Handle), Problem> {
-    let Options { store, lock, identity, near, halt, feed } = options;
+    let Options { store, lock, identity, near, halt, feed, forgetting } = options;
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let (size, sizes) = watch::channel(store.size(identity.version).await?);
     let handle = Handle {
@@ -61,7 +64,7 @@ pub(crate) async fn start(options: Options) -> Result<(Service, Handle), Problem
         halt: halt.clone(),
         asked: Asked::default(),
     };
-    let context = Context { store, lock, identity, near: Arc::clone(&near), feed };
+    let context = Context { store, lock, identity, near: Arc::clone(&near), feed, forgetting };
     load_near(&context.store, &near).await?;
     Ok((Service { context, queue, size, near, halt }, handle))
 }

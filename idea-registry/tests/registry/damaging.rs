@@ -1,7 +1,11 @@
-//! Damage on one side never spreads to the other: not from a row to its pack, and not from a lost text
-//! to its key.
+//! Damage on one side never spreads to the other: not from a row to its pack, not from a lost text to its key, and not
+//! from a log that was left to the one that went on from it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use mesh_ideas::{
     rebuild::{from_leaves, from_tiles},
@@ -83,4 +87,101 @@ async fn the_key_of_a_damaged_text_stays() {
         assert_eq!(verified(&home).await.findings, vec![]);
         owner.close().await;
     }
+}
+
+/// Goal: a log that was left is looked after as well. Method: a byte of each of its files, and of one of its rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_of_a_log_that_was_left_is_found() {
+    let home = Home::sqlite();
+    let registry = home.start().await;
+    for _ in 0..5 {
+        append(&registry, &idea(1, &some_text())).await;
+    }
+    until_signed(&registry).await;
+    registry.stop().await;
+    restart_origin(&home.place, &Others::none()).await.unwrap();
+    home.start().await.stop().await;
+    assert_eq!(verified(&home).await.findings, vec![]);
+    let v1 = home.place.data.join("v1");
+    for (file, what) in [
+        ("tile/0/000.p/5", "tile"),
+        ("tile/entries/000.p/5", "tile"),
+        ("bodies/000.p/5", "pack"),
+        ("checkpoint", "checkpoint"),
+    ] {
+        let good = fs::read(v1.join(file)).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        fs::write(v1.join(file), bad).unwrap();
+        let found = verified(&home).await.findings;
+        assert!(found.iter().any(|found| found.what == what), "{file}: {found:?}");
+        assert!(found[0].detail.contains("/v1"), "{file}: {found:?}");
+        fs::write(v1.join(file), good).unwrap();
+    }
+    let owner = Owner::of(&home.place).await;
+    owner.unguard("leaf").await;
+    owner
+        .run("UPDATE leaf SET data = replace(data, 'idea', 'idee') WHERE log = 1 AND idx = 3")
+        .await;
+    let found = verified(&home).await.findings;
+    assert_eq!((found[0].what, found[0].index), ("leaf", Some(3)), "{found:?}");
+    owner.close().await;
+}
+
+/// Goal: nobody who reads holds up an erasure and what is appended behind it, and what was erased goes from the
+/// database's pages once he has read. Method: a transaction that stays open, as that of `verify` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_holds_up_no_erasure() {
+    for home in Home::both().await {
+        let registry = home.start().await;
+        append(&registry, &sealed_idea(1, "A plan to be erased", "someone")).await;
+        let owner = Owner::of(&home.place).await;
+        let key = owner.texts("SELECT key FROM subject_key").await.remove(0);
+        let begun = Instant::now();
+        match &owner {
+            Owner::Sqlite(pool) => {
+                let mut reader = pool.begin().await.unwrap();
+                sqlx::query("SELECT * FROM subject_key").fetch_all(&mut *reader).await.unwrap();
+                erase_and_append(&registry).await;
+                assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+                assert!(kept(&home, &key), "as long as somebody reads it");
+                reader.rollback().await.unwrap();
+                until("the key is in no page", async || !kept(&home, &key)).await;
+            }
+            Owner::Postgres(pool) => {
+                let file = "SELECT pg_relation_filepath('subject_key')";
+                let before = owner.texts(file).await;
+                let mut reader = pool.begin().await.unwrap();
+                sqlx::query("SELECT * FROM subject_key").fetch_all(&mut *reader).await.unwrap();
+                erase_and_append(&registry).await;
+                assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+                reader.rollback().await.unwrap();
+                until("the table is another file", async || owner.texts(file).await != before)
+                    .await;
+            }
+        }
+        owner.close().await;
+        registry.stop().await;
+        assert_eq!(verified(&home).await.findings, vec![]);
+    }
+}
+
+async fn erase_and_append(registry: &mesh_ideas::registry::Registry) {
+    registry.shared.writer.erase("someone".into()).await.unwrap();
+    // Also who needs the table of keys.
+    for n in 0..5 {
+        append(registry, &sealed_idea(1, &some_text(), &format!("subject-{n}"))).await;
+    }
+}
+
+/// The key is in one of the database's files.
+fn kept(home: &Home, key: &str) -> bool {
+    ["ideas.db", "ideas.db-wal"].iter().any(|file| {
+        let bytes = fs::read(home.place.data.join(file)).unwrap_or_default();
+        bytes.windows(key.len()).any(|window| window == key.as_bytes())
+    })
+}
+
+async fn until(what: &str, reached: impl AsyncFn() -> bool) {
+    mesh_tests::wait_until(Duration::from_secs(30), what, reached).await;
 }

@@ -13,7 +13,7 @@ use mesh_schemas::{
 };
 
 use crate::{
-    filling::{append, fill, verified},
+    filling::{append, fill, refused, verified},
     kit::{Home, Owner, answers, idea, sealed_idea, some_text, until_signed},
 };
 
@@ -111,13 +111,22 @@ async fn texts_come_back_from_the_files_alone_and_what_was_erased_does_not() {
         let report = verified(&home).await;
         let found: Vec<_> = report.findings.iter().map(|f| (f.what, f.index)).collect();
         assert_eq!(found, [("body", sealed)], "{report:?}");
+        // Beside a new key the old one could never come back.
+        let late = sealed_idea(1, "A plan for later", "kept");
+        let registry = home.start().await;
+        assert_eq!(refused(&registry, &late).await, ErrorCode::Integrity);
+        registry.stop().await;
         let imported = import(&home.place, &keys).await.unwrap();
-        assert_eq!(imported, Imported { taken: 1, known: 0, left_out: 1 }, "one was destroyed");
+        assert_eq!(
+            imported,
+            Imported { taken: 1, known: 0, left_out: 1, conflicting: 0 },
+            "one was destroyed"
+        );
         // The text that `fill` seals behind the erasure has a key that the file is too old for.
         let found = verified(&home).await.findings;
         assert!(found.iter().all(|f| f.what == "body" && f.index > sealed), "{found:?}");
         let again = import(&home.place, &keys).await.unwrap();
-        assert_eq!(again, Imported { taken: 0, known: 1, left_out: 1 });
+        assert_eq!(again, Imported { taken: 0, known: 1, left_out: 1, conflicting: 0 });
         let lost: Vec<_> = {
             let after = owner.projections().await;
             rows.into_iter().filter(|row| !after.contains(row)).collect()
@@ -126,7 +135,17 @@ async fn texts_come_back_from_the_files_alone_and_what_was_erased_does_not() {
         owner.close().await;
         let registry = home.start().await;
         assert!(append(&registry, &idea(1, &some_text())).await.created);
+        assert!(append(&registry, &late).await.created);
         registry.stop().await;
+
+        // A key that is another here holds nothing up, and stays.
+        let file = fs::read_to_string(&keys).unwrap();
+        let mut file: serde_json::Value = serde_json::from_str(&file).unwrap();
+        file["keys"].as_array_mut().unwrap().retain(|key| key["subject"] == "kept");
+        file["keys"][0]["key"] = "ab".repeat(32).into();
+        fs::write(&keys, file.to_string()).unwrap();
+        let imported = import(&home.place, &keys).await.unwrap();
+        assert_eq!((imported.taken, imported.conflicting), (0, 1));
     }
 }
 

@@ -98,6 +98,10 @@ async fn a_database_from_yesterday_halts_the_log_and_its_files_or_a_new_origin_g
     };
     assert!(exists);
     registry.stop().await;
+    let found = verified(&home).await.findings;
+    let of_old = |found: &mesh_ideas::verify::Finding| found.detail.contains("/v1, which was left");
+    assert!(!found.is_empty() && found.iter().all(of_old), "{found:?}");
+    fs::rename(home.place.data.join("v1"), home.dir.path().join("damaged-v1")).unwrap();
     let report = verified(&home).await;
     assert_eq!((report.findings, report.signed), (vec![], 3));
 }
