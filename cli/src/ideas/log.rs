@@ -159,18 +159,28 @@ pub(crate) fn log_key(client: &Client) -> Result<String, Problem> {
     })
 }
 
-/// The latest head that enough witnesses have cosigned, by the key that comes with it. A log with another key than `known`
-/// has first an empty head, in which it cannot say yet where it comes from.
+/// A head that enough witnesses have cosigned and that is no older than the first one shown, by the key that comes with it: a
+/// busy log has a new one before they have. A log with another key than `known` has first an empty head, in which it
+/// cannot say yet where it comes from.
 async fn witnessed(
     client: &Client,
     witnesses: &Witnesses,
     known: Option<&str>,
 ) -> Result<(LedgerCheckpoint, TrustedLog, SignedCheckpoint), Problem> {
     let begun = Instant::now();
+    let mut least = None;
     loop {
         let shown: LedgerCheckpoint = client.get("/ledger/checkpoint").await?;
         let log = trusted(&shown.key)?;
-        let seen = opened(&log, &shown.note)?;
+        let mut seen = opened(&log, &shown.note)?;
+        let least = *least.get_or_insert(seen.head().size);
+        if !shown.cosigned.is_empty() && witnesses.check(&seen).is_err() {
+            let cosigned = opened(&log, &shown.cosigned)?;
+            let is_enough = cosigned.head().size >= least && witnesses.check(&cosigned).is_ok();
+            if is_enough {
+                seen = cosigned;
+            }
+        }
         let is_new = known.is_some_and(|known| known != shown.key);
         let is_empty = is_new && seen.head().size == 0 && begun.elapsed() <= HEAD_WITHIN;
         match witnesses.check(&seen) {

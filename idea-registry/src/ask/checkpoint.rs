@@ -131,7 +131,8 @@ impl Answers {
     fn shown(&self, checkpoint: &SignedCheckpoint) -> Result<LedgerCheckpoint, Problem> {
         let identity = &self.shared.identity;
         let (note, key) = (checkpoint.to_string(), identity.signer.verifier().to_string());
-        Ok(LedgerCheckpoint { note, key, authors: identity.authors_note()? })
+        let cosigned = self.shared.head.cosigned().map(|head| head.to_string()).unwrap_or_default();
+        Ok(LedgerCheckpoint { note, key, authors: identity.authors_note()?, cosigned })
     }
 
     fn unsigned(&self) -> Problem {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mesh_schemas::{ErrorCode, Problem};
@@ -10,6 +10,7 @@ use mesh_tlog::{Prover, SignedCheckpoint, TreeHead, TrustedLog, VerifierKey};
 use tokio::sync::watch;
 use tracing::error;
 
+use super::rounds::Rounds;
 use crate::{halt::Halt, tiles::TileDir};
 
 /// What was found of a head.
@@ -31,6 +32,7 @@ pub(crate) struct Head {
     halt: Halt,
     /// Held while the file is written: an older checkpoint never replaces a newer one.
     writing: Arc<Mutex<()>>,
+    rounds: Arc<Mutex<Rounds>>,
 }
 
 /// A head of this log, signed by this registry, that was seen somewhere.
@@ -44,7 +46,7 @@ pub(crate) struct Seen<'a> {
 impl Head {
     pub(crate) fn new(tiles: TileDir, halt: Halt) -> Self {
         let sender = Arc::new(watch::channel(None).0);
-        Self { sender, tiles, halt, writing: Arc::default() }
+        Self { sender, tiles, halt, writing: Arc::default(), rounds: Arc::default() }
     }
 
     /// The latest; nothing before the first was signed.
@@ -83,8 +85,29 @@ impl Head {
         Ok(())
     }
 
-    /// Adds the lines of a witness, if this is still the latest head and has them not.
+    /// From now on the others wait a while for this witness.
+    pub(crate) fn expect(&self, witness: &VerifierKey) {
+        self.rounds().expect(witness);
+    }
+
+    /// What a witness is to cosign next, the same as the others; nothing when it has.
+    pub(crate) fn to_cosign(&self, witness: &VerifierKey) -> Option<Arc<SignedCheckpoint>> {
+        self.rounds().next(witness, &self.latest()?)
+    }
+
+    /// The last head that all witnesses cosigned, or all that answered in time; nothing when it is the latest.
+    pub(crate) fn cosigned(&self) -> Option<Arc<SignedCheckpoint>> {
+        let latest = self.latest()?.head();
+        self.rounds().cosigned().filter(|cosigned| cosigned.head() != latest)
+    }
+
+    fn rounds(&self) -> MutexGuard<'_, Rounds> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the lines of a witness to those of its round, and to the latest head if it is of that.
     pub(crate) fn cosign(&self, of: TreeHead, lines: &str, key: &VerifierKey) -> io::Result<()> {
+        self.rounds().add(of, lines, key);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(latest) = self.latest().filter(|latest| latest.head() == of) else {
             return Ok(());

@@ -8,6 +8,7 @@
 
 mod head;
 mod packs;
+mod rounds;
 mod service;
 mod start;
 

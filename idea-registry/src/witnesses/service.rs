@@ -45,6 +45,7 @@ impl Service {
     /// From here on nothing is signed before the witness has answered.
     pub(crate) fn new(options: Options) -> Self {
         options.unheard.expect(&name(&options.witness));
+        options.head.expect(&options.witness.key);
         Self { options }
     }
 
@@ -87,8 +88,8 @@ impl Service {
         let mut heads = head.watch();
         let mut waits = Policy::forever().waits();
         loop {
-            let latest = heads.borrow_and_update().clone();
-            let wait = match latest {
+            heads.borrow_and_update();
+            let wait = match head.to_cosign(&witness.key) {
                 Some(latest) => match self.cosign(&latest).await {
                     Ok(()) => {
                         behind.caught_up(&witness.key);
@@ -105,8 +106,10 @@ impl Service {
                 None => Duration::ZERO,
             };
             tokio::time::sleep(wait).await;
-            if heads.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = heads.changed() => if changed.is_err() { return },
+                // The others' answers to an older head, which the latest waits for, are no news of it.
+                () = tokio::time::sleep(EVERY) => {}
             }
         }
     }
@@ -129,7 +132,7 @@ impl Service {
                 Answer::Cosigned(lines) => return self.keep(latest, lines).await,
                 Answer::From(size) if size <= ours.size && size != from => from = size,
                 Answer::From(size) => {
-                    self.look(ours).await?;
+                    self.look(self.latest(ours)).await?;
                     let what = format!(
                         "it cosigned {size} entries and does not go on from there to our {}",
                         ours.size
@@ -137,12 +140,17 @@ impl Service {
                     return Err(self.options.witness.problem(&what));
                 }
                 Answer::Refused(what) => {
-                    self.look(ours).await?;
+                    self.look(self.latest(ours)).await?;
                     return Err(self.options.witness.problem(&what));
                 }
             }
         }
         Err(self.options.witness.problem("it changes its mind about what it cosigned"))
+    }
+
+    /// What is signed by now: others may have brought the witness a later head than the one that it was asked for.
+    fn latest(&self, ours: TreeHead) -> TreeHead {
+        self.options.head.latest().map_or(ours, |latest| latest.head())
     }
 
     /// What it cosigned last of this log, by our books.

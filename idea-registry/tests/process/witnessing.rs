@@ -1,8 +1,8 @@
 //! Witnesses.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use mesh_ideas::{
     registry::Registry,
     witness::{LogConfig, Server, WitnessConfig},
@@ -115,4 +115,70 @@ async fn a_witness_cosigns_and_remembers_what_the_log_forgets() {
     assert_eq!(restarted["entries"], 3, "the origin, the one of the backup, the one of today");
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_witnesses_cosign_the_same_head_of_a_log_that_never_rests() {
+    let home = Home::sqlite();
+    let dir = home.dir.path().to_owned();
+    Registry::start(&home.place).await.unwrap().stop().await;
+    let owner = Owner::of(&home.place).await;
+    let log_key = owner.texts("SELECT key FROM log").await.remove(0);
+    owner.close().await;
+    let (stop, mut keys, mut extra, mut running) =
+        (CancellationToken::new(), Vec::new(), String::new(), Vec::new());
+    for name in ["one", "two", "three"] {
+        let witness = WitnessConfig {
+            data: dir.join(name),
+            name: format!("{name}.test"),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+            metrics_listen: None,
+            logs: vec![LogConfig { key: log_key.clone() }],
+        };
+        let server = Server::bind(&witness).await.unwrap();
+        let (address, key) = (server.address, server.verifier.clone());
+        extra += &format!("[[witnesses]]\nurl = \"http://{address}\"\nkey = \"{key}\"\n");
+        keys.push(VerifierKey::parse(&key).unwrap());
+        #[expect(clippy::disallowed_methods, reason = "it is waited for below")]
+        running.push(tokio::spawn(server.run(stop.clone())));
+    }
+    let mut world = World::new(home, &extra).await;
+    world.serve().await;
+    let log = TrustedLog::from_key(VerifierKey::parse(&log_key).unwrap()).unwrap();
+    let never_rests = async {
+        loop {
+            world.append(idea(1, &some_text())).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let looks = async {
+        let mut last = 0;
+        for _ in 0..4 {
+            wait_until(SOON, "all three cosigned a newer head", async || {
+                let answer = world.ask(LedgerAsk::Checkpoint {}).await.unwrap();
+                let LedgerAnswer::Checkpoint(shown) = answer else { return false };
+                let notes = [&shown.note, &shown.cosigned].into_iter().filter(|n| !n.is_empty());
+                let mut heads = notes.map(|note| log.open(note.as_bytes()).unwrap());
+                let whole = heads.find(|head| head.cosignatures(&keys).unwrap().len() == 3);
+                let size = whole.map_or(0, |head| head.head().size);
+                let before = last;
+                last = before.max(size);
+                size > before
+            })
+            .await;
+        }
+        last
+    };
+    // It has no end of its own.
+    let size = match select(Box::pin(never_rests), Box::pin(looks)).await {
+        Either::Left(((), _)) => 0,
+        Either::Right((size, _)) => size,
+    };
+    assert!(size > 3, "{size}");
+    world.stop();
+    stop.cancel();
+    for witness in running {
+        witness.await.unwrap().unwrap();
+    }
 }

@@ -250,6 +250,10 @@ pub struct LedgerCheckpoint {
     /// the origin, signed by the log's key, with one author a line. Empty from a registry of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub authors: String,
+    /// The last head that the witnesses of the registry cosigned together, as a signed note: a busy log has a newer one
+    /// before they have. Empty when that is the head in `note`, or when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cosigned: String,
 }
 
 /// First line of the note in which a log names the registry's keys.
