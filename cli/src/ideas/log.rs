@@ -173,7 +173,8 @@ async fn witnessed(
         let shown: LedgerCheckpoint = client.get("/ledger/checkpoint").await?;
         let log = trusted(&shown.key)?;
         let mut seen = opened(&log, &shown.note)?;
-        let least = *least.get_or_insert(seen.head().size);
+        let size = seen.head().size;
+        let least = *least.get_or_insert(size);
         if !shown.cosigned.is_empty() && witnesses.check(&seen).is_err() {
             let cosigned = opened(&log, &shown.cosigned)?;
             let is_enough = cosigned.head().size >= least && witnesses.check(&cosigned).is_ok();
