@@ -60,9 +60,9 @@ impl Answers {
             return Err(Problem::invalid("text", "text has no letter or digit to compare by"));
         }
         let index = self.shared.near.read().unwrap_or_else(PoisonError::into_inner);
-        let candidates = index.candidates(&wanted).into_iter();
+        let candidates = index.candidates(&wanted);
         let mut found: Vec<(Reverse<u16>, IdeaId)> = candidates
-            .map(|(idea, other)| (Reverse(near::likeness(&wanted.signature, &other)), idea))
+            .map(|(idea, other)| (Reverse(near::likeness(&wanted.signature, other)), idea))
             .collect();
         found.sort_unstable();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

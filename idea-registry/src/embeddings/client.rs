@@ -150,7 +150,7 @@ fn away(error: &reqwest::Error) -> Failure {
     let what = if error.is_timeout() {
         "it does not answer in time".into()
     } else {
-        std::error::Error::source(error).map_or_else(|| "it cannot be asked".into(), |s| chain(s))
+        std::error::Error::source(error).map_or_else(|| "it cannot be asked".into(), chain)
     };
     Failure::Away(what)
 }

@@ -93,7 +93,7 @@ impl Context {
         let without: BTreeSet<String> =
             subjects(requests).into_iter().filter(|name| !keys.contains_key(name)).collect();
         let lost = tx.subjects_with_texts(&without).await?;
-        let keys = AllKeys::with_new(keys, without, lost);
+        let keys = AllKeys::with_new(keys, &without, lost);
         let wanted = self.wanted(requests, &keys);
         let ledger = tx.load(self.identity.version, size, wanted).await?;
         let bodies = tx.body_subjects(bodies(requests)).await?;

@@ -68,7 +68,7 @@ impl AllKeys {
     /// Makes keys for those subjects that are `without` one, but for those whose key was `lost`.
     pub(super) fn with_new(
         mut keys: Keys,
-        without: BTreeSet<String>,
+        without: &BTreeSet<String>,
         lost: BTreeSet<String>,
     ) -> Self {
         let new: BTreeSet<String> = without.difference(&lost).cloned().collect();
