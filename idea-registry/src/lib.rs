@@ -4,6 +4,7 @@
 //! checkpoints and signatures of them (C2SP `tlog-tiles`), which anybody can check. The rules are
 //! `mesh-ideas-core`, the tree is `mesh-tlog`; here are the clock, the disk and the wires.
 
+mod absent;
 pub mod app;
 pub mod ask;
 mod bus;

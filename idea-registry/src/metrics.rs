@@ -34,6 +34,10 @@ pub(crate) fn describe() {
         "How long tiles and a signature took"
     );
     metrics::describe_histogram!("mesh_ideas_rank_seconds", "How long ranking all ideas took");
+    metrics::describe_gauge!(
+        "mesh_ideas_texts_missing",
+        "Texts that are in no row and no file, though they were not erased"
+    );
     metrics::describe_gauge!("mesh_ideas_signed_entries", "Size of the latest signed checkpoint");
     metrics::describe_gauge!("mesh_ideas_published_entries", "Size of what the object store holds");
     metrics::describe_gauge!(

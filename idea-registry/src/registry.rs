@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    absent::Absent,
     embeddings::Feed,
     forgetting::{self, Forgetting},
     halt::Halt,
@@ -55,6 +56,7 @@ pub struct Shared {
     pub(crate) halt: Halt,
     pub(crate) head: Head,
     pub(crate) unheard: Unheard,
+    pub(crate) absent: Absent,
     pub(crate) health: Health,
     /// The way to append.
     pub writer: writer::Handle,
@@ -118,7 +120,7 @@ pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepare
     let identity = Arc::new(Identity::open(&place.data, origin, &store, &lock).await?);
     replay::ensure(&store, &lock, identity.version).await?;
     let (halt, unheard, near) = (Halt::default(), Unheard::default(), Arc::default());
-    let wanted = Forgetting::default();
+    let (wanted, absent) = (Forgetting::default(), Absent::default());
     let head = Head::new(TileDir::of_log(&place.data, identity.version), halt.clone());
     let integrator = integrate::start(integrate::Options {
         store: store.clone(),
@@ -127,6 +129,7 @@ pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepare
         head: head.clone(),
         halt: halt.clone(),
         unheard: unheard.clone(),
+        absent: absent.clone(),
     });
     let integrator = integrator.await?;
     let (writer, handle) = writer::start(writer::Options {
@@ -142,7 +145,7 @@ pub(crate) async fn prepare(place: &Place, feed: Option<Feed>) -> Result<Prepare
     let health = Health::default();
     let forgetting = forgetting::Service { store: store.clone(), wanted, health: health.clone() };
     let shared =
-        Shared { store, lock, identity, near, halt, head, unheard, health, writer: handle };
+        Shared { store, lock, identity, near, halt, head, unheard, absent, health, writer: handle };
     Ok(Prepared { shared, writer, integrator, forgetting })
 }
 

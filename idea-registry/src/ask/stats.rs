@@ -10,9 +10,14 @@ use crate::publish::cursor_name;
 
 impl Answers {
     pub(super) async fn stats(&self) -> Result<LedgerStats, Problem> {
-        let crate::registry::Shared { store, identity, halt, unheard, health, writer, .. } =
-            &self.shared;
-        let alarms = unheard.alarm().into_iter().chain(self.behind.alarms(time::now()));
+        let crate::registry::Shared {
+            store, identity, halt, unheard, absent, health, writer, ..
+        } = &self.shared;
+        let alarms = unheard
+            .alarm()
+            .into_iter()
+            .chain(absent.alarm())
+            .chain(self.behind.alarms(time::now()));
         let cosigned = store.cosigned(identity.version).await?;
         let published = store.cursor(&cursor_name(identity.version)).await?;
         Ok(LedgerStats {

@@ -13,5 +13,6 @@ mod service;
 mod start;
 
 pub(crate) use head::{Head, Judgement, Seen};
+pub(crate) use packs::keep_packed;
 pub(crate) use service::{Options, Service, start};
 pub(crate) use start::rebuild;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mesh_fabric::{backoff::Policy, time};
+use mesh_fabric::{backoff::Policy, error::chain, time};
 use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, TreeHead};
 use tokio::{sync::watch, time::Instant};
@@ -15,6 +15,7 @@ use super::{
     start::{self, CHUNK, integrate},
 };
 use crate::{
+    absent::Absent,
     halt::Halt,
     identity::Identity,
     pack::Packer,
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) head: Head,
     pub(crate) halt: Halt,
     pub(crate) unheard: Unheard,
+    pub(crate) absent: Absent,
 }
 
 /// Runs the integrator.
@@ -48,11 +50,11 @@ pub(crate) struct Service {
 
 /// Compares what was signed before with what is there. Nothing is signed yet.
 pub(crate) async fn start(options: Options) -> Result<Service, Problem> {
-    let Options { store, lock, identity, head, halt, .. } = &options;
+    let Options { store, identity, head, halt, .. } = &options;
     let edge = start::edge(store, identity, head, halt).await?;
     let mut packer = Packer::new(store, identity.version, head.tiles());
     if halt.check().is_ok() {
-        packs::ensure(store, lock, identity.version, &mut packer, edge.head().size).await?;
+        packs::ensure(&options, &mut packer, edge.head().size).await?;
         head.adopt(edge.head(), &identity.trusted()?);
     }
     Ok(Service { options, edge, packer })
@@ -121,7 +123,7 @@ impl Service {
 
     /// Takes the next leaves in, and signs.
     async fn step(&mut self) -> Result<(), Problem> {
-        let Options { store, identity, head, .. } = &self.options;
+        let Options { store, lock, identity, head, absent, .. } = &self.options;
         let begun = Instant::now();
         let from = self.edge.head().size;
         let leaves = store.leaves(identity.version, from, CHUNK).await?;
@@ -139,6 +141,11 @@ impl Service {
         head.tiles().remove_partial(&files);
         self.packer.tidy(&written);
         self.edge = edge;
+        if written.new_missing > 0
+            && let Err(error) = absent.add(store, lock, identity.version, written.new_missing).await
+        {
+            warn!("Could not keep how many texts are missing: {}", chain(&error));
+        }
         metrics::gauge!("mesh_ideas_signed_entries")
             .set(crate::metrics::float(self.edge.head().size));
         metrics::histogram!("mesh_ideas_integrate_seconds").record(begun.elapsed().as_secs_f64());

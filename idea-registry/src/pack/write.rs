@@ -30,6 +30,8 @@ pub(crate) struct Written {
     superseded: Vec<String>,
     /// Entries whose texts are nowhere, though the log does not say that they were erased.
     pub(crate) missing: u64,
+    /// Those among them that were written for the first time.
+    pub(crate) new_missing: u64,
 }
 
 /// The texts of one pack.
@@ -38,8 +40,8 @@ struct Gathered {
     found: BTreeMap<Sha256, Body>,
     /// Those among them that only a file has.
     recovered: Vec<Body>,
-    /// How many are nowhere.
-    missing: u64,
+    /// The entries whose texts are nowhere.
+    missing: Vec<u64>,
 }
 
 impl Packer {
@@ -61,16 +63,18 @@ impl Packer {
             let first = bundle.first().map_or(0, |leaf| leaf.index);
             let packs = cut(first, bundle.iter().map(|leaf| leaf.data.as_bytes()));
             for pack in packs.into_iter().filter(|pack| pack.end() > from) {
-                written.missing += self.write_one(&pack).await?;
+                let missing = self.write_one(&pack).await?;
+                written.missing += u64::try_from(missing.len()).unwrap_or(u64::MAX);
+                written.new_missing += count_from(&missing, from);
                 written.superseded.extend(pack.closed.then(|| pack.partial_dir()));
             }
         }
         Ok(written)
     }
 
-    /// Makes all packs of the log up to a size; how many texts are missing.
-    pub(crate) async fn write_all(&mut self, size: u64) -> Result<u64, Problem> {
-        let (mut next, mut missing) = (0, 0);
+    /// Makes all packs of the log from an entry on up to a size; how many texts are missing.
+    pub(crate) async fn write_all(&mut self, from: u64, size: u64) -> Result<u64, Problem> {
+        let (mut next, mut missing) = (from, 0);
         while next < size {
             let count = u64::from(TILE_WIDTH).min(size - next);
             let leaves = self.store.leaves(self.log, next, count).await?;
@@ -100,7 +104,7 @@ impl Packer {
         written.superseded.iter().for_each(|dir| self.tiles.remove_below(dir));
     }
 
-    async fn write_one(&mut self, pack: &Pack) -> Result<u64, Problem> {
+    async fn write_one(&mut self, pack: &Pack) -> Result<Vec<u64>, Problem> {
         let Gathered { mut found, missing, .. } = self.gather(pack).await?;
         let mut bodies = Vec::with_capacity(found.len());
         bodies.extend(pack.named.iter().filter_map(|named| found.remove(&named.body.hash)));
@@ -125,7 +129,7 @@ impl Packer {
                 side.insert(wanted.hash, body);
             }
         }
-        let mut gathered = Gathered { found, recovered: Vec::new(), missing: 0 };
+        let mut gathered = Gathered { found, recovered: Vec::new(), missing: Vec::new() };
         let lost = self.lost(pack, &gathered.found).await?;
         for named in lost {
             let (wanted, none) = (&named.body, Keys::new());
@@ -138,7 +142,7 @@ impl Packer {
                 gathered.found.insert(wanted.hash, body);
                 continue;
             }
-            gathered.missing += 1;
+            gathered.missing.push(named.index);
             error!("The text of the entry {} is in no row and no file", named.index);
             // Perhaps it is the key that is damaged: what is sealed is kept, the file's rather than the row's.
             let file = self.in_files(pack, |body| is_sound(wanted, body, &none))?;
@@ -205,4 +209,8 @@ impl Packer {
             }
         }
     }
+}
+
+fn count_from(entries: &[u64], from: u64) -> u64 {
+    u64::try_from(entries.iter().filter(|index| **index >= from).count()).unwrap_or(u64::MAX)
 }

@@ -25,6 +25,8 @@ pub(super) struct Loading<'a> {
     tiles: &'a TileDir,
     erasures: &'a Erasures,
     late: Late,
+    /// Each pack has its file.
+    packed: bool,
     added: Rebuilt,
 }
 
@@ -37,12 +39,17 @@ impl<'a> Loading<'a> {
         erasures: &'a Erasures,
     ) -> Self {
         let (late, added) = (Late::new(), Rebuilt::default());
-        Self { store, lock, log, tiles, erasures, late, added }
+        Self { store, lock, log, tiles, erasures, late, packed: true, added }
     }
 
     /// What was added, and what is sealed for subjects that were erased once.
     pub(super) fn finish(self) -> (Rebuilt, Late) {
         (self.added, self.late)
+    }
+
+    /// Each pack had its file.
+    pub(super) const fn is_packed(&self) -> bool {
+        self.packed
     }
 
     /// The bundle's texts first, and then its leaves: whoever finds an entry finds its text.
@@ -105,7 +112,9 @@ impl<'a> Loading<'a> {
         let named = pack.named.iter().filter(|named| self.erasures.of(named).is_none());
         let named: BTreeMap<Sha256, &Named> = named.map(|named| (named.body.hash, named)).collect();
         named.values().for_each(|named| self.note_late(named));
-        let bodies = self.of_file(pack)?;
+        let file = self.of_file(pack)?;
+        self.packed &= file.is_some();
+        let bodies = file.unwrap_or_default();
         let subjects = named.values().filter_map(|named| named.body.sealed.clone()).collect();
         let keys = self.store.subject_keys(subjects).await?;
         let rows = self.store.bodies(&named.keys().copied().collect()).await?;
@@ -141,12 +150,12 @@ impl<'a> Loading<'a> {
     }
 
     /// What lies on disk; nothing when there is no file.
-    fn of_file(&self, pack: &Pack) -> Result<Vec<Body>, Problem> {
+    fn of_file(&self, pack: &Pack) -> Result<Option<Vec<Body>>, Problem> {
         let file = pack::read(self.tiles, pack).map_err(|error| {
             Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", pack.path()))
         })?;
-        let Some(file) = file else { return Ok(Vec::new()) };
-        pack::check(pack, &file, self.erasures).map_err(|fault| {
+        let Some(file) = file else { return Ok(None) };
+        pack::check(pack, &file, self.erasures).map(Some).map_err(|fault| {
             Problem::new(ErrorCode::Integrity, fault.to_string())
                 .hint("put a good copy of the file back, or remove it to go on without its texts")
         })

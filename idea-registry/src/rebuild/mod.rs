@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use tiles::{from_objects, from_tiles};
 
 use crate::{
-    integrate,
+    absent, integrate,
     registry::{self, Place},
     replay,
     store::{CheckpointRow, LogRow, Store, WriterLock},
@@ -57,6 +57,7 @@ pub async fn from_leaves(place: &Place) -> Result<Rebuilt, Problem> {
         return Err(Problem::new(ErrorCode::Integrity, detail)
             .hint("`mesh-ideas verify` names the first bad leaf"));
     }
+    keep_texts(&store, &lock, log.version, (signed, made.texts_missing), true).await?;
     let entries = projections(&store, &lock, log.version).await?;
     store.close().await;
     let (origin, texts_missing) = (log.origin, made.texts_missing);
@@ -111,6 +112,23 @@ async fn keep_checkpoint(
     let doing = "keeping a checkpoint";
     let mut tx = store.begin(lock, doing).await?;
     tx.insert_checkpoint(log, row, time::now()).await?;
+    Ok(tx.commit(doing).await?)
+}
+
+/// Keeps how many texts are nowhere, and, if `packed`, that the others lie beside the tiles.
+async fn keep_texts(
+    store: &Store,
+    lock: &WriterLock,
+    log: u32,
+    (size, missing): (u64, u64),
+    packed: bool,
+) -> Result<(), Problem> {
+    let doing = "keeping which texts are there";
+    let mut tx = store.begin(lock, doing).await?;
+    absent::keep(&mut tx, log, missing).await?;
+    if packed {
+        integrate::keep_packed(store, &mut tx, log, size).await?;
+    }
     Ok(tx.commit(doing).await?)
 }
 

@@ -3,7 +3,9 @@
 use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{Audit, TreeHead};
 
-use super::{Rebuilt, erased, fetch, keep_checkpoint, loading::Loading, projections, signed};
+use super::{
+    Rebuilt, erased, fetch, keep_checkpoint, keep_texts, loading::Loading, projections, signed,
+};
 use crate::{
     config::ObjectsConfig,
     identity::Identity,
@@ -68,9 +70,11 @@ async fn rows(
         loading.bundle(&bundle.map_err(|error| damaged(&error))?).await?;
     }
     loading.unsigned(head.size).await?;
+    let packed = loading.is_packed();
     let (added, late) = loading.finish();
     erased::erase_again(store, lock, &erasures, &late).await?;
     keep_checkpoint(store, lock, version, head).await?;
+    keep_texts(store, lock, version, (head.size, added.texts_missing), packed).await?;
     let entries = projections(store, lock, version).await?;
     store.close().await;
     let origin = identity.origin().to_owned();
