@@ -17,6 +17,8 @@ pub(super) struct Rounds {
     round: Option<Round>,
     /// The head of the last round that ended, with the lines of the witnesses.
     cosigned: Option<Arc<SignedCheckpoint>>,
+    /// Those whose lines it has.
+    answered: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,14 @@ impl Rounds {
         if self.round.as_ref().is_some_and(|round| round.begun.elapsed() >= ROUND_MAX) {
             self.end();
         }
+        if latest.head().size == 0 {
+            return None;
+        }
+        let is_cosigned = |head: &Arc<SignedCheckpoint>| head.head() == latest.head();
+        if self.round.is_none() && self.cosigned.as_ref().is_some_and(is_cosigned) {
+            // There is nothing newer; whoever was late is still asked.
+            return (!self.answered.contains(&witness.to_string())).then(|| latest.clone());
+        }
         let round = self.round.get_or_insert_with(|| Round {
             head: latest.clone(),
             answered: BTreeSet::new(),
@@ -53,6 +63,7 @@ impl Rounds {
     pub(super) fn add(&mut self, of: TreeHead, lines: &str, witness: &VerifierKey) {
         if let Some(late) = self.cosigned.as_mut().filter(|head| head.head() == of) {
             add_lines(late, lines, witness);
+            self.answered.insert(witness.to_string());
         }
         let Some(round) = self.round.as_mut().filter(|round| round.head.head() == of) else {
             return;
@@ -70,10 +81,11 @@ impl Rounds {
     }
 
     fn end(&mut self) {
-        if let Some(Round { head, .. }) = self.round.take_if(|round| !round.answered.is_empty()) {
-            self.cosigned = Some(head);
+        if let Some(Round { head, answered, .. }) = self.round.take()
+            && !answered.is_empty()
+        {
+            (self.cosigned, self.answered) = (Some(head), answered);
         }
-        self.round = None;
     }
 }
 
@@ -125,6 +137,7 @@ mod tests {
         assert_eq!(same.head().size, 1);
         answer(&mut rounds, &same, &two);
         assert_eq!(lines(&rounds, &[&one, &two]), Some((1, 2)));
+        assert_eq!(rounds.next(two.verifier(), &head(1)), None, "nothing is newer");
 
         // The second one is away: the first goes on without it, and it catches up.
         let next = rounds.next(one.verifier(), &head(4)).unwrap();
