@@ -1,12 +1,7 @@
 //! The registry killed with -9 at random instants while eight writers file ideas, with an object store and a witness
 //! beside it: nothing acknowledged is lost, nothing is given two places, every head that was ever signed is a
 //! beginning of the last one, and it acknowledges entries again within two seconds.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test that cannot go on must end"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must end")]
 #![expect(clippy::print_stdout, reason = "the times are measured to be read")]
 
 mod kills_kit;
