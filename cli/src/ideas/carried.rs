@@ -33,11 +33,11 @@ impl Carried<'_> {
             return Ok(());
         }
         // The old log may have been begun anew itself: its first entry is not carried over.
-        let origin = self.origin_leaf().await;
+        let origin = self.origin_leaf().await?;
         let before = u64::from(origin.is_some());
         let carried: Vec<Hash> =
             origin.into_iter().chain(own.iter().copied()).take(entries(self.seen.size)).collect();
-        if self.is_seen(&carried) { Ok(()) } else { Err(self.missing(own, before).await) }
+        if self.is_seen(&carried) { Ok(()) } else { Err(self.missing(own, before).await?) }
     }
 
     /// These are all the leaves that were seen.
@@ -47,16 +47,16 @@ impl Carried<'_> {
 
     /// The old log's own first entry; none when that is an idea like the others, or when its files are gone. Believed only
     /// when the root that was seen comes of it.
-    async fn origin_leaf(&self) -> Option<Hash> {
-        let first = self.old.first_entry(self.named).await.ok()?;
-        let is_origin = matches!(first.say, Say::Origin { .. });
-        is_origin.then(|| leaf_hash(&mesh_ideas_core::entry::leaf_data(&first)))
+    async fn origin_leaf(&self) -> Result<Option<Hash>, Problem> {
+        let first = unless_gone(self.old.first_entry(self.named).await)?;
+        let first = first.filter(|first| matches!(first.say, Say::Origin { .. }));
+        Ok(first.map(|first| leaf_hash(&mesh_ideas_core::entry::leaf_data(&first))))
     }
 
     /// Names the first entry of the old log that the new one has not, as far as the old one's files tell.
-    async fn missing(&self, own: &[Hash], before: u64) -> Problem {
-        let old = self.old.leaves(self.seen.size, self.named).await;
-        let old = old.ok().filter(|old| root(old) == Some(self.seen.root)).unwrap_or_default();
+    async fn missing(&self, own: &[Hash], before: u64) -> Result<Problem, Problem> {
+        let old = unless_gone(self.old.leaves(self.seen.size, self.named).await)?;
+        let old = old.filter(|old| root(old) == Some(self.seen.root)).unwrap_or_default();
         let behind = old.iter().skip(entries(before));
         let same = behind.zip(own).take_while(|(old, own)| old == own).count();
         let end = own.len() as u64 + before;
@@ -65,7 +65,7 @@ impl Carried<'_> {
                 "it is not known which of the {} entries seen of {} it has not: the old files are gone",
                 self.seen.size, self.origin
             );
-            return Problem::new(ErrorCode::LedgerFork, detail);
+            return Ok(Problem::new(ErrorCode::LedgerFork, detail));
         } else if old.is_empty() || same == own.len() {
             (ErrorCode::LedgerRollback, end)
         } else {
@@ -74,7 +74,18 @@ impl Carried<'_> {
         let (size, origin) = (self.seen.size, self.origin);
         let detail =
             format!("it goes on without entry {first} of {origin}, of which {size} were seen");
-        Problem::new(code, detail)
+        Ok(Problem::new(code, detail))
+    }
+}
+
+/// Nothing when the old log's files are gone or are not its own; who cannot be reached is no judge of a log.
+fn unless_gone<T>(read: Result<T, Problem>) -> Result<Option<T>, Problem> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(problem) if [ErrorCode::NotFound, ErrorCode::Integrity].contains(&problem.code) => {
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
     }
 }
 

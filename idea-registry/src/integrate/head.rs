@@ -107,7 +107,13 @@ impl Head {
 
     /// Adds the lines of a witness to those of its round, and to the latest head if it is of that.
     pub(crate) fn cosign(&self, of: TreeHead, lines: &str, key: &VerifierKey) -> io::Result<()> {
+        // What could not be written is asked for again: it counts once it is shown.
+        self.show_lines(of, lines, key)?;
         self.rounds().add(of, lines, key);
+        Ok(())
+    }
+
+    fn show_lines(&self, of: TreeHead, lines: &str, key: &VerifierKey) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(latest) = self.latest().filter(|latest| latest.head() == of) else {
             return Ok(());

@@ -13,6 +13,6 @@ mod service;
 mod start;
 
 pub(crate) use head::{Head, Judgement, Seen};
-pub(crate) use packs::keep_packed;
+pub(crate) use packs::{cursor_name as packs_cursor, keep_packed};
 pub(crate) use service::{Options, Service, start};
 pub(crate) use start::rebuild;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The cursor that says that all texts of a log were put beside its tiles: a registry of before did not.
-fn cursor_name(version: u32) -> String {
+pub(crate) fn cursor_name(version: u32) -> String {
     format!("packs/v{version}")
 }
 

@@ -115,7 +115,7 @@ mod tests {
 
     fn answer(rounds: &mut Rounds, head: &SignedCheckpoint, by: &SignerKey) {
         let line = head.cosign(by, Timestamp::new(1_800_000_000).unwrap()).unwrap();
-        rounds.add(head.head(), &format!("{line}\n"), by.verifier());
+        rounds.add(head.head(), &line.to_string(), by.verifier());
     }
 
     fn lines(rounds: &Rounds, by: &[&SignerKey]) -> Option<(u64, usize)> {

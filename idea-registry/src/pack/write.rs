@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
+use mesh_schemas::{
+    ErrorCode, Problem,
+    idea::{BodyRef, Sha256},
+};
 use mesh_tlog::TILE_WIDTH;
 use tokio::task::block_in_place;
 use tracing::error;
@@ -42,6 +45,14 @@ struct Gathered {
     recovered: Vec<Body>,
     /// The entries whose texts are nowhere.
     missing: Vec<u64>,
+}
+
+/// A text that a file has.
+#[derive(Debug)]
+struct Kept {
+    body: Body,
+    /// It is what its entry names, and if it is sealed the key here opens it.
+    opens: bool,
 }
 
 impl Packer {
@@ -131,22 +142,33 @@ impl Packer {
         }
         let mut gathered = Gathered { found, recovered: Vec::new(), missing: Vec::new() };
         let lost = self.lost(pack, &gathered.found).await?;
+        if lost.is_empty() {
+            return Ok(gathered);
+        }
+        let (mut kept, none) = (self.in_files(pack, &lost, &keys)?, Keys::new());
         for named in lost {
-            let (wanted, none) = (&named.body, Keys::new());
+            let wanted = &named.body;
             // Named twice.
             if gathered.found.contains_key(&wanted.hash) {
                 continue;
             }
-            if let Some(body) = self.in_files(pack, |body| is_sound(wanted, body, &keys))? {
-                gathered.recovered.push(body.clone());
-                gathered.found.insert(wanted.hash, body);
-                continue;
-            }
+            let file = match kept.remove(&wanted.hash) {
+                Some(Kept { body, opens: true }) => {
+                    gathered.recovered.push(body.clone());
+                    gathered.found.insert(wanted.hash, body);
+                    continue;
+                }
+                Some(Kept { body, opens: false }) => Some(body),
+                None => None,
+            };
             gathered.missing.push(named.index);
             error!("The text of the entry {} is in no row and no file", named.index);
             // Perhaps it is the key that is damaged: what is sealed is kept, the file's rather than the row's.
-            let file = self.in_files(pack, |body| is_sound(wanted, body, &none))?;
-            let row = unsound.remove(&wanted.hash).filter(|body| is_sound(wanted, body, &none));
+            let row = unsound.remove(&wanted.hash);
+            if row.is_none() {
+                gathered.recovered.extend(file.clone());
+            }
+            let row = row.filter(|body| is_sound(wanted, body, &none));
             gathered.found.extend(file.or(row).map(|body| (body.hash, body)));
         }
         Ok(gathered)
@@ -175,23 +197,35 @@ impl Packer {
         Ok(lost)
     }
 
-    /// A text among the files of one pack, closed and partial.
+    /// What the files of one pack, closed and partial, have of these texts: rather those that the keys open. Each file is
+    /// read once, and none behind the one in which the last was found.
     fn in_files(
         &self,
         pack: &Pack,
-        is_wanted: impl Fn(&Body) -> bool,
-    ) -> Result<Option<Body>, Problem> {
+        lost: &[&Named],
+        keys: &Keys,
+    ) -> Result<BTreeMap<Sha256, Kept>, Problem> {
         let unreadable = |error: std::io::Error| {
             Problem::new(ErrorCode::Io, format!("cannot read {}: {error}", pack.path()))
         };
+        let wanted: BTreeMap<Sha256, &BodyRef> =
+            lost.iter().map(|named| (named.body.hash, &named.body)).collect();
+        let (mut kept, none) = (BTreeMap::<Sha256, Kept>::new(), Keys::new());
         let files = self.tiles.packs_at(&pack.closed_path(), &pack.partial_dir());
         for bytes in files.map_err(unreadable)? {
-            let lines = decode(&bytes.map_err(unreadable)?).lines;
-            if let Some(body) = lines.into_iter().flatten().find(&is_wanted) {
-                return Ok(Some(body));
+            for body in decode(&bytes.map_err(unreadable)?).lines.into_iter().flatten() {
+                let Some(wanted) = wanted.get(&body.hash) else { continue };
+                let opens = is_sound(wanted, &body, keys);
+                let is_better = kept.get(&body.hash).is_none_or(|kept| opens && !kept.opens);
+                if is_better && (opens || is_sound(wanted, &body, &none)) {
+                    kept.insert(body.hash, Kept { body, opens });
+                }
+            }
+            if kept.len() == wanted.len() && kept.values().all(|kept| kept.opens) {
+                break;
             }
         }
-        Ok(None)
+        Ok(kept)
     }
 
     /// Puts the texts into their rows that only files have, also in place of damaged ones; how many.

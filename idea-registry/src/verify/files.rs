@@ -66,7 +66,9 @@ impl Run {
                 Place::Disk => self.leaf_rows(&bundle).await?,
                 Place::Store => self.checked.copied += count(&bundle),
             }
-            self.packs(reader, &bundle, place).await?;
+            if self.has_packs {
+                self.packs(reader, &bundle, place).await?;
+            }
         }
         Ok(())
     }

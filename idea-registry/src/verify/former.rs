@@ -7,6 +7,7 @@ use mesh_tlog::{TILE_WIDTH, TreeHead, leaf_hash};
 
 use super::{Finding, entry, files::Place as Where, local::Run};
 use crate::{
+    integrate::packs_cursor,
     pack::Erasures,
     rebuild::{signed, trusted},
     registry::Place,
@@ -41,6 +42,7 @@ async fn one(
     // The entries lie elsewhere there: whichever text of the subject it was, it may be gone.
     let later = later.0.keys().map(|subject| (subject.clone(), u64::MAX));
     run.erasures.merge(Erasures(later.collect()));
+    run.has_packs = store.cursor(&packs_cursor(run.log.version)).await?.is_some();
     let was_signed = store.last_checkpoint(run.log.version).await?.is_some();
     let mut head = TreeHead::EMPTY;
     if was_signed && tiles.path().exists() {

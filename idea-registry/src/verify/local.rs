@@ -69,6 +69,8 @@ pub(super) struct Run {
     pub(super) findings: Findings,
     pub(super) expected: Expected,
     pub(super) texts: Texts,
+    /// Whether the texts were ever put beside the tiles: a registry of before did not.
+    pub(super) has_packs: bool,
 }
 
 impl Run {
@@ -86,6 +88,7 @@ impl Run {
             findings: Findings::default(),
             expected: Expected::default(),
             texts: Texts::default(),
+            has_packs: true,
         })
     }
 

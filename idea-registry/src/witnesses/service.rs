@@ -103,7 +103,13 @@ impl Service {
                         waits.next().unwrap_or(EVERY).max(EVERY)
                     }
                 },
-                None => Duration::ZERO,
+                None => {
+                    if head.latest().is_some_and(|latest| latest.head().size == 0) {
+                        // There is nothing to cosign yet, and it has answered.
+                        behind.caught_up(&witness.key);
+                    }
+                    Duration::ZERO
+                }
             };
             tokio::time::sleep(wait).await;
             tokio::select! {

@@ -173,7 +173,12 @@ fn ledger_name(name: &str) -> String {
         name.chars().filter(|c| !is_unsafe_char(*c) && !matches!(c, '\n' | '\t')).collect();
     clean.truncate(clean.floor_char_boundary(NOTE_BYTES_MAX));
     let clean = clean.trim();
-    if clean.is_empty() { "job".to_owned() } else { clean.to_owned() }
+    // Characters without ink that Unicode does not count as white space.
+    let unseen = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    };
+    if clean.chars().all(unseen) { "job".to_owned() } else { clean.to_owned() }
 }
 
 #[cfg(test)]
@@ -187,6 +192,7 @@ mod tests {
             ("", "job"),
             (" \t\n", "job"),
             ("\u{202e}\u{1b}", "job"),
+            ("\u{200b}\u{feff}", "job"),
             ("a\u{202e}b\nc", "abc"),
         ] {
             assert_eq!(ledger_name(name), taken, "{name:?}");
