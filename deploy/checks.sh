@@ -28,6 +28,12 @@ chaos() {
   target/debug/mesh-chaos run --minutes 3 --seed 2
 }
 
+# nats-server reserves a share of what is free for its streams, and tests wait minutes for what it then refuses.
+free_kib="$(df -Pk . | awk 'NR == 2 { print $4 }')"
+if [ "$free_kib" -lt $((10 << 20)) ]; then
+  say "warning: less than 10 GiB are free here; tests of the broker are likely to fail for that alone"
+fi
+
 steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=(tools format build tests chaos lint docs licences)
 for step in "${steps[@]}"; do
