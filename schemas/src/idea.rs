@@ -247,6 +247,36 @@ impl Say {
             | Self::Origin { .. } => None,
         }
     }
+
+    /// The step in an idea's chain of holders that it is when `author` says it; nothing when it is none.
+    pub const fn holding(&self, author: AuthorId) -> Option<Holding> {
+        let (holder, follows) = match self {
+            Self::Idea { .. } => (Some(author), None),
+            Self::Claim { follows, .. } => (Some(author), Some(*follows)),
+            Self::Transfer { to, follows, .. } => (Some(*to), Some(*follows)),
+            Self::Release { follows, .. } => (None, Some(*follows)),
+            Self::Revision { .. }
+            | Self::Comment { .. }
+            | Self::Link { .. }
+            | Self::Status { .. }
+            | Self::Rank { .. }
+            | Self::Job { .. }
+            | Self::SeenAgain { .. }
+            | Self::Tombstone { .. }
+            | Self::Erased { .. }
+            | Self::Origin { .. } => return None,
+        };
+        Some(Holding { holder, follows })
+    }
+}
+
+/// A step in an idea's chain of holders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// Who holds the idea from here on; nobody after a release.
+    pub holder: Option<AuthorId>,
+    /// The step before; none before the idea itself.
+    pub follows: Option<EntryId>,
 }
 
 /// A text that lies beside the log.

@@ -148,6 +148,20 @@ fn begin_anew(mesh: &Mesh) -> Value {
     serde_json::from_str(&said).unwrap()
 }
 
+/// Ann saw two ideas, and there is a copy from when there was one. Returns the registry's directory and the copy; the mesh
+/// is off.
+async fn backed_up_before_the_second_idea(mesh: &mut Mesh) -> (PathBuf, PathBuf) {
+    Person::new(mesh, "ann").does(&["add", "The first idea"]).await;
+    mesh.stop();
+    let (data, copy) = (mesh.data().join("ideas"), mesh.scratch().join("backup"));
+    copy_dir(&data, &copy);
+    mesh.start_again().await;
+    Person::new(mesh, "ann").does(&["add", "The second idea"]).await;
+    sees(&Person::new(mesh, "ann"), 2).await;
+    mesh.stop();
+    (data, copy)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_was_begun_anew_is_followed_by_whoever_saw_what_it_goes_on_from() {
     let mut mesh = mesh().await;
@@ -197,14 +211,7 @@ async fn a_log_that_was_begun_anew_is_followed_by_whoever_saw_what_it_goes_on_fr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_was_begun_anew_without_what_was_seen_is_refused() {
     let mut mesh = mesh().await;
-    Person::new(&mesh, "ann").does(&["add", "The first idea"]).await;
-    mesh.stop();
-    let (data, copy) = (mesh.data().join("ideas"), mesh.scratch().join("backup"));
-    copy_dir(&data, &copy);
-    mesh.start_again().await;
-    Person::new(&mesh, "ann").does(&["add", "The second idea"]).await;
-    sees(&Person::new(&mesh, "ann"), 2).await;
-    mesh.stop();
+    let (data, copy) = backed_up_before_the_second_idea(&mut mesh).await;
 
     // Put back, and begun anew from there: what ann saw is not in it.
     fs::remove_dir_all(&data).unwrap();
@@ -222,14 +229,7 @@ async fn a_log_that_was_begun_anew_without_what_was_seen_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_names_the_head_that_was_seen_and_lacks_an_entry_of_it_is_refused() {
     let mut mesh = mesh().await;
-    Person::new(&mesh, "ann").does(&["add", "The first idea"]).await;
-    mesh.stop();
-    let (data, copy) = (mesh.data().join("ideas"), mesh.scratch().join("backup"));
-    copy_dir(&data, &copy);
-    mesh.start_again().await;
-    Person::new(&mesh, "ann").does(&["add", "The second idea"]).await;
-    sees(&Person::new(&mesh, "ann"), 2).await;
-    mesh.stop();
+    let (data, copy) = backed_up_before_the_second_idea(&mut mesh).await;
     // The database of before, beside the checkpoint of now, as a witness would have it; the tiles are lost.
     let checkpoint = fs::read(data.join("v1/checkpoint")).unwrap();
     fs::remove_dir_all(&data).unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_ideas_core::parse_leaf;
 use mesh_schemas::{
     ErrorCode, Problem,
-    idea::{EdgeView, EntryId, EntryView, IdeaDetail, IdeaId, IdeaPart, OwnerView, Say, Sha256},
+    idea::{EdgeView, EntryId, EntryView, IdeaDetail, IdeaId, IdeaPart, OwnerView, Sha256},
 };
 
 use super::Answers;
@@ -194,27 +194,11 @@ fn hash_of(view: &EntryView) -> Option<Sha256> {
 
 /// Who holds an idea from this entry on, and the entry of the chain before it.
 fn owner(view: &EntryView) -> Result<(OwnerView, Option<EntryId>), Problem> {
-    let author = view.entry.author;
-    let (holder, before) = match &view.entry.say {
-        Say::Idea { .. } => (Some(author), None),
-        Say::Claim { follows, .. } => (Some(author), Some(*follows)),
-        Say::Transfer { to, follows, .. } => (Some(*to), Some(*follows)),
-        Say::Release { follows, .. } => (None, Some(*follows)),
-        Say::Revision { .. }
-        | Say::Comment { .. }
-        | Say::Link { .. }
-        | Say::Status { .. }
-        | Say::Rank { .. }
-        | Say::Job { .. }
-        | Say::SeenAgain { .. }
-        | Say::Tombstone { .. }
-        | Say::Erased { .. }
-        | Say::Origin { .. } => {
-            let detail = format!("{} is no link of a chain of holders", view.id);
-            return Err(Problem::new(ErrorCode::Integrity, detail));
-        }
-    };
-    Ok((OwnerView { entry: view.id, holder }, before))
+    let step = view.entry.say.holding(view.entry.author).ok_or_else(|| {
+        let detail = format!("{} is no link of a chain of holders", view.id);
+        Problem::new(ErrorCode::Integrity, detail)
+    })?;
+    Ok((OwnerView { entry: view.id, holder: step.holder }, step.follows))
 }
 
 /// The author of the idea, whose entry comes first.

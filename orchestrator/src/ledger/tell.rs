@@ -154,16 +154,7 @@ pub(super) async fn tell_one(ledger: &Ledger, news: &IdeaNews) -> Result<Taken, 
 
 /// It would be refused again each time.
 fn is_final(problem: &Problem) -> bool {
-    matches!(
-        problem.code,
-        ErrorCode::Invalid
-            | ErrorCode::TooLarge
-            | ErrorCode::TooDeep
-            | ErrorCode::Forbidden
-            | ErrorCode::Signature
-            | ErrorCode::NotHolder
-            | ErrorCode::Cycle
-    )
+    matches!(problem.code, ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::TooDeep)
 }
 
 /// A job's name as the ledger takes it: one line of some length, without what a terminal would act upon. A job that was

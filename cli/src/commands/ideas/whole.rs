@@ -7,7 +7,7 @@ use mesh_schemas::{
     Problem,
     idea::{
         Direction, EdgeView, EntryView, IdeaDetail, IdeaGraph, IdeaId, IdeaPart, IdeaView,
-        OwnerView, Say,
+        OwnerView,
     },
 };
 
@@ -47,23 +47,8 @@ pub(super) async fn complete(client: &Client, idea: &mut IdeaDetail) -> Result<(
 
 /// Who holds an idea from this entry on, if it is a link of the chain of holders.
 fn owner(view: &EntryView) -> Option<OwnerView> {
-    let author = view.entry.author;
-    let holder = match &view.entry.say {
-        Say::Idea { .. } | Say::Claim { .. } => Some(author),
-        Say::Transfer { to, .. } => Some(*to),
-        Say::Release { .. } => None,
-        Say::Revision { .. }
-        | Say::Comment { .. }
-        | Say::Link { .. }
-        | Say::Status { .. }
-        | Say::Rank { .. }
-        | Say::Job { .. }
-        | Say::SeenAgain { .. }
-        | Say::Tombstone { .. }
-        | Say::Erased { .. }
-        | Say::Origin { .. } => return None,
-    };
-    Some(OwnerView { entry: view.id, holder })
+    let step = view.entry.say.holding(view.entry.author)?;
+    Some(OwnerView { entry: view.id, holder: step.holder })
 }
 
 /// The whole graph, or a neighbourhood in it. Ideas without an edge are not part of the whole.
