@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use mesh_ideas_core::near::{BANDS, Near, Signature};
+use mesh_ideas_core::near::{BANDS, Near, Signature, THRESHOLD, likeness};
 use mesh_schemas::idea::IdeaId;
 
 /// Most candidates for one text; the newest count.
@@ -36,6 +36,16 @@ pub(crate) struct NearIndex {
     count: u32,
     /// Where the latest text of an idea is; older ones are passed over.
     latest: HashMap<IdeaId, u32>,
+    /// How often the index was made anew: numbers of texts are of one life.
+    life: u64,
+}
+
+/// What a text was found to be like, and how far the index had come then.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    life: u64,
+    count: u32,
+    alike: Vec<IdeaId>,
 }
 
 impl Default for NearIndex {
@@ -46,6 +56,7 @@ impl Default for NearIndex {
             newest: vec![0; BANDS * BUCKETS as usize],
             count: 0,
             latest: HashMap::new(),
+            life: 0,
         }
     }
 }
@@ -91,6 +102,37 @@ impl NearIndex {
         self.latest.remove(&idea);
     }
 
+    /// Puts another index, read anew, in its place.
+    pub(crate) fn replace(&mut self, other: Self) {
+        let life = self.life + 1;
+        *self = Self { life, ..other };
+    }
+
+    /// What the text is like. That takes some tenths of a millisecond, so it is done before the writer's turn, and
+    /// [`Self::current`] is left to that.
+    pub(crate) fn search(&self, near: &Near) -> Found {
+        let alike = |(_, other): &(_, &_)| likeness(&near.signature, other) >= THRESHOLD;
+        let alike = self.candidates(near).filter(alike).map(|(idea, _)| idea).collect();
+        Found { life: self.life, count: self.count, alike }
+    }
+
+    /// What may be like the text now: what was found as far as it still stands, and whatever came since.
+    pub(crate) fn current(&self, found: &Found, near: &Near) -> Vec<(IdeaId, &Signature)> {
+        let since = self.count.wrapping_sub(found.count);
+        if found.life != self.life || since as usize > CANDIDATES_MAX {
+            return self.candidates(near).collect();
+        }
+        let before = found.alike.iter().filter_map(|idea| self.latest.get(idea).copied());
+        let before = before.filter(|number| *number <= found.count);
+        before.chain(found.count + 1..=self.count).filter_map(|number| self.text(number)).collect()
+    }
+
+    /// The text with this number, if it is its idea's latest.
+    fn text(&self, number: u32) -> Option<(IdeaId, &Signature)> {
+        let (idea, signature) = self.texts.get(place_of(number))?;
+        (self.latest.get(idea) == Some(&number)).then_some((*idea, signature))
+    }
+
     /// Ideas whose texts are likely to share a band with this one.
     pub(crate) fn candidates(&self, near: &Near) -> impl Iterator<Item = (IdeaId, &Signature)> {
         let mut found = Vec::with_capacity(BANDS * BAND_MAX);
@@ -99,10 +141,7 @@ impl NearIndex {
         }
         found.sort_unstable();
         found.dedup();
-        let newest = found.into_iter().rev().filter_map(|number| {
-            let (idea, signature) = self.texts.get(place_of(number))?;
-            (self.latest.get(idea) == Some(&number)).then_some((*idea, signature))
-        });
+        let newest = found.into_iter().rev().filter_map(|number| self.text(number));
         newest.take(CANDIDATES_MAX)
     }
 
@@ -189,6 +228,29 @@ mod tests {
         assert!(found(&index, "something else altogether about printers").contains(&idea(1)));
         index.remove(idea(1));
         assert!(!found(&index, "something else altogether about printers").contains(&idea(1)));
+    }
+
+    #[test]
+    fn what_was_found_before_the_turn_is_made_current() {
+        let mut index = NearIndex::default();
+        let texts =
+            ["Warm the build cache of a node at night", "Warm the build cache of a node by night"];
+        let ideas = |index: &NearIndex, found: &Found| -> Vec<IdeaId> {
+            index.current(found, &near(texts[0])).into_iter().map(|(idea, _)| idea).collect()
+        };
+        for (n, text) in (1..).zip(texts) {
+            index.insert(idea(n), &near(text));
+        }
+        let found = index.search(&near(texts[0]));
+        assert_eq!(ideas(&index, &found), [idea(2), idea(1)]);
+        index.insert(idea(3), &near(texts[1]));
+        index.insert(idea(2), &near("Something else altogether, about printers"));
+        index.remove(idea(1));
+        assert_eq!(ideas(&index, &found), [idea(3), idea(2)], "what came since is to be compared");
+        let mut other = NearIndex::default();
+        other.insert(idea(9), &near(texts[1]));
+        index.replace(other);
+        assert_eq!(ideas(&index, &found), [idea(9)], "numbers of another life say nothing");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! The log once more from its leaves: projections, and a new log that goes on with the entries of an old one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::{
-    ledger::{Change, Leaf as CoreLeaf, LeafText, Wanted, project},
+    ledger::{Change, Leaf as CoreLeaf, TextFacts, Wanted, project},
     parse_leaf,
-    text::{content_hash, sealed_content_hash},
 };
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -37,9 +36,9 @@ impl Parsed {
         Ok(Self { leaf, entry })
     }
 
-    fn changes(&self, text: Option<LeafText<'_>>) -> Vec<Change> {
+    fn changes(&self, facts: Option<TextFacts>) -> Vec<Change> {
         let Leaf { index, id, .. } = self.leaf;
-        project(&CoreLeaf { index, id, entry: &self.entry }, text)
+        project(&CoreLeaf { index, id, entry: &self.entry }, facts)
     }
 }
 
@@ -47,7 +46,7 @@ impl Parsed {
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     texts: Texts,
-    content: std::collections::BTreeMap<mesh_schemas::idea::EntryId, Sha256>,
+    facts: BTreeMap<EntryId, TextFacts>,
 }
 
 impl Beside {
@@ -61,9 +60,13 @@ impl Beside {
         let mut beside = Self::default();
         for parsed in leaves {
             let body = parsed.entry.say.body().and_then(|body| stored.get(&body.hash));
-            let Some((text, content)) = body.and_then(|body| opened(body, &keys)) else { continue };
+            let Some((text, key)) = body.and_then(|body| opened(body, &keys)) else { continue };
+            if TextFacts::follow_from(&parsed.entry.say) {
+                let sealed = |key| TextFacts::sealed(&text, key);
+                let facts = key.map_or_else(|| TextFacts::plain(&text), sealed);
+                beside.facts.insert(parsed.leaf.id, facts);
+            }
             beside.texts.insert(parsed.leaf.id, text);
-            beside.content.insert(parsed.leaf.id, content);
         }
         Ok(beside)
     }
@@ -73,27 +76,21 @@ impl Beside {
         self.texts.get(entry).map(String::as_str)
     }
 
-    fn text(&self, parsed: &Parsed) -> Option<LeafText<'_>> {
-        let id = &parsed.leaf.id;
-        Some(LeafText { text: self.texts.get(id)?, content: *self.content.get(id)? })
-    }
-
     /// What each of the leaves changes, in their order.
     pub(crate) fn changes(&self, leaves: &[Parsed]) -> Vec<Vec<Change>> {
-        leaves.iter().map(|parsed| parsed.changes(self.text(parsed))).collect()
+        let facts = |parsed: &Parsed| self.facts.get(&parsed.leaf.id).cloned();
+        leaves.iter().map(|parsed| parsed.changes(facts(parsed))).collect()
     }
 }
 
-fn opened(body: &Body, keys: &Keys) -> Option<(String, Sha256)> {
-    match (&body.text, &body.sealed) {
-        (Some(text), _) => Some((text.clone(), content_hash(text))),
-        (None, sealed) => {
-            let key: &SubjectKey = keys.get(body.subject.as_ref()?)?;
-            let text = key.open(&body.hash, sealed.as_ref()?)?.text;
-            let content = sealed_content_hash(&text, key.bytes());
-            Some((text, content))
-        }
+/// The text, and the key that it was sealed with.
+fn opened<'a>(body: &Body, keys: &'a Keys) -> Option<(String, Option<&'a [u8; 32]>)> {
+    if let Some(text) = &body.text {
+        return Some((text.clone(), None));
     }
+    let key: &SubjectKey = keys.get(body.subject.as_ref()?)?;
+    let text = key.open(&body.hash, body.sealed.as_ref()?)?.text;
+    Some((text, Some(key.bytes())))
 }
 
 /// Leaves of a log from an index on, without a gap.

@@ -9,7 +9,7 @@ use mesh_schemas::{
     idea::{AuthorId, BodyRef, Entry, EntryId, IdeaId, Say},
 };
 
-use crate::{check::check_entry, entry::entry_id, entry::parse_leaf, ledger::Holder};
+use crate::{check::check_entry, entry::parse_leaf, ledger::Holder};
 
 /// Goes through a log from its first entry on. Memory: some 250 bytes an entry.
 #[derive(Debug)]
@@ -58,11 +58,10 @@ impl Auditor {
             return Err(wrong(format!("entry {index} came where {} was due", self.size)));
         }
         let entry = parse_leaf(data)?;
-        check_entry(&entry, &self.registry)?;
+        let (_, id) = check_entry(&entry, &self.registry)?;
         if matches!(entry.say, Say::Origin { .. }) && index != 0 {
             return Err(wrong("an origin is the first entry of a log".into()));
         }
-        let id = entry_id(&entry);
         if let Some(before) = self.entries.insert(id, index) {
             return Err(wrong(format!("{id} stands at {before} already")));
         }

@@ -1,6 +1,7 @@
 //! What must be true of a submission whatever the ledger holds: version, sizes, characters, ranges,
 //! hashes, the signature, and which kinds are the registry's own.
 
+use ed25519_dalek::SigningKey;
 use mesh_schemas::{
     ErrorCode, Problem, Timestamp,
     idea::{
@@ -9,7 +10,11 @@ use mesh_schemas::{
 };
 
 use crate::{
-    entry::{check_author, check_integers, check_size, entry_id, leaf_data, verify_signature},
+    entry::{
+        Signable, Unsigned, check_author, check_integers, check_size, entry_id, leaf_data, sign,
+    },
+    ledger::TextFacts,
+    near::Near,
     text,
 };
 
@@ -29,6 +34,8 @@ pub struct Checked {
     data: Vec<u8>,
     text: Option<String>,
     salt: Option<Sha256>,
+    /// Of an open text from which something follows.
+    facts: Option<TextFacts>,
 }
 
 impl Checked {
@@ -52,17 +59,30 @@ impl Checked {
         self.text.as_deref()
     }
 
+    /// What finds near duplicates of the text, of an idea or a revision that is not sealed.
+    pub fn near(&self) -> Option<&Near> {
+        self.facts.as_ref()?.near.as_ref()
+    }
+
     /// The hash by which exact duplicates are found, of an idea or a revision; `key` is the subject's
     /// when the text is sealed, and without it there is none.
     pub fn content(&self, key: Option<&[u8; 32]>) -> Option<Sha256> {
-        let text = self.text.as_deref()?;
-        let counts = matches!(self.entry.say, Say::Idea { .. } | Say::Revision { .. });
-        match (&self.salt, key) {
-            (None, _) => counts.then(|| text::content_hash(text)),
-            (Some(_), key) => {
-                key.filter(|_| counts).map(|key| text::sealed_content_hash(text, key))
-            }
+        match &self.salt {
+            None => self.facts.as_ref().map(|facts| facts.content),
+            Some(_) => Some(text::sealed_content_hash(self.sealed_text()?, key?)),
         }
+    }
+
+    /// What follows from the text, under the same conditions.
+    pub fn facts(&self, key: Option<&[u8; 32]>) -> Option<TextFacts> {
+        match &self.salt {
+            None => self.facts.clone(),
+            Some(_) => Some(TextFacts::sealed(self.sealed_text()?, key?)),
+        }
+    }
+
+    fn sealed_text(&self) -> Option<&str> {
+        self.text.as_deref().filter(|_| TextFacts::follow_from(&self.entry.say))
     }
 
     /// The salt of a sealed text.
@@ -90,18 +110,45 @@ pub fn check(
         )
         .hint("set the clock of the machine that signed it"));
     }
-    let data = check_entry(entry, registry)?;
+    let (data, id) = check_entry(entry, registry)?;
     check_body(entry.say.body(), body.as_deref(), salt.as_ref())?;
     let (text, salt) = (body.clone(), *salt);
-    Ok(Checked { entry: entry.clone(), id: entry_id(entry), data, text, salt })
+    let open = text.as_ref().filter(|_| salt.is_none() && TextFacts::follow_from(&entry.say));
+    let facts = open.map(|text| TextFacts::plain(text));
+    Ok(Checked { entry: entry.clone(), id, data, text, salt, facts })
 }
 
-/// Checks an entry without its text and without a clock, as a reader of the log does. Returns the
-/// leaf's data.
+/// Signs what the owner of `key` says without a text, and checks it but for the signature and the clock, which are
+/// its own.
 ///
 /// # Errors
 /// The first rule that is broken, with its field.
-pub fn check_entry(entry: &Entry, registry: &[AuthorId]) -> Result<Vec<u8>, Problem> {
+pub fn sign_own(
+    unsigned: Unsigned,
+    key: &SigningKey,
+    registry: &[AuthorId],
+) -> Result<Checked, Problem> {
+    let entry = sign(unsigned, key);
+    let data = check_unverified(&entry, registry)?;
+    check_body(entry.say.body(), None, None)?;
+    let id = entry_id(&entry);
+    Ok(Checked { entry, id, data, text: None, salt: None, facts: None })
+}
+
+/// Checks an entry without its text and without a clock, as a reader of the log does. Returns the
+/// leaf's data and the id.
+///
+/// # Errors
+/// The first rule that is broken, with its field.
+pub fn check_entry(entry: &Entry, registry: &[AuthorId]) -> Result<(Vec<u8>, EntryId), Problem> {
+    let data = check_unverified(entry, registry)?;
+    let signable = Signable::of(entry);
+    signable.verify(&entry.author, &entry.sig)?;
+    Ok((data, signable.id()))
+}
+
+/// All but the signature.
+fn check_unverified(entry: &Entry, registry: &[AuthorId]) -> Result<Vec<u8>, Problem> {
     if entry.v != ENTRY_VERSION {
         return Err(Problem::invalid("v", format!("v is {}; known is {ENTRY_VERSION}", entry.v)));
     }
@@ -114,7 +161,6 @@ pub fn check_entry(entry: &Entry, registry: &[AuthorId]) -> Result<Vec<u8>, Prob
     }
     check_say(&entry.say, entry)?;
     check_writer(entry, registry)?;
-    verify_signature(entry)?;
     Ok(data)
 }
 

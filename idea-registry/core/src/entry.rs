@@ -54,7 +54,34 @@ pub fn leaf_data(entry: &Entry) -> Vec<u8> {
 
 /// SHA-256 of the canonical form without the signature.
 pub fn entry_id(entry: &Entry) -> EntryId {
-    EntryId(Hasher::digest(canonical(&Signed::from(entry))).into())
+    Signable::of(entry).id()
+}
+
+/// The canonical form of an entry without its signature: what is signed, and what names it.
+pub(crate) struct Signable(Vec<u8>);
+
+impl Signable {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        Self(canonical(&Signed::from(entry)))
+    }
+
+    pub(crate) fn id(&self) -> EntryId {
+        EntryId(Hasher::digest(&self.0).into())
+    }
+
+    /// As [`verify_signature`].
+    pub(crate) fn verify(&self, author: &AuthorId, sig: &Signature) -> Result<(), Problem> {
+        let key = check_author("author", author)?;
+        let sig = ed25519_dalek::Signature::from_bytes(&sig.0);
+        key.verify_strict(&self.bytes(), &sig).map_err(|_| {
+            Problem::new(ErrorCode::Signature, "the signature is not the author's, of this entry")
+                .at("sig")
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        [SIGNING_CONTEXT, &self.0].concat()
+    }
 }
 
 /// Makes an entry of the key's owner.
@@ -62,7 +89,7 @@ pub fn sign(unsigned: Unsigned, key: &SigningKey) -> Entry {
     let Unsigned { name, time, say } = unsigned;
     let author = author_of(key);
     let mut entry = Entry { v: ENTRY_VERSION, author, name, time, say, sig: Signature([0; 64]) };
-    entry.sig = Signature(key.sign(&signed_bytes(&entry)).to_bytes());
+    entry.sig = Signature(key.sign(&Signable::of(&entry).bytes()).to_bytes());
     entry
 }
 
@@ -73,12 +100,7 @@ pub fn sign(unsigned: Unsigned, key: &SigningKey) -> Entry {
 /// # Errors
 /// `E_SIGNATURE` naming `author` or `sig`.
 pub fn verify_signature(entry: &Entry) -> Result<(), Problem> {
-    let key = check_author("author", &entry.author)?;
-    let sig = ed25519_dalek::Signature::from_bytes(&entry.sig.0);
-    key.verify_strict(&signed_bytes(entry), &sig).map_err(|_| {
-        Problem::new(ErrorCode::Signature, "the signature is not the author's, of this entry")
-            .at("sig")
-    })
+    Signable::of(entry).verify(&entry.author, &entry.sig)
 }
 
 /// The bytes are a key that can sign.
@@ -92,10 +114,6 @@ pub(crate) fn check_author(field: &str, author: &AuthorId) -> Result<VerifyingKe
     };
     let key = VerifyingKey::from_bytes(&author.0).map_err(|_| wrong())?;
     if key.is_weak() { Err(wrong()) } else { Ok(key) }
-}
-
-fn signed_bytes(entry: &Entry) -> Vec<u8> {
-    [SIGNING_CONTEXT, &canonical(&Signed::from(entry))].concat()
 }
 
 /// Reads the data of a leaf. The bytes must be the canonical form of what they say: anything else

@@ -23,7 +23,7 @@ mod wanted;
 pub use chain::{ChainFault, ChainFaultKind, Holder, verify_chain};
 pub use change::{Change, TextFacts};
 pub use decide::{Decision, decide};
-pub use project::{Leaf, LeafText, project};
+pub use project::{Leaf, project};
 pub use propose::proposal;
 pub use rows::{ContentRow, EdgeKey, EdgeRow, EntryRow, IdeaRow, JobRow, Ledger, RankRow, SeenRow};
 pub use wanted::Wanted;

@@ -104,7 +104,7 @@ fn run_batch(log: &mut Log, steps: &[Step]) -> usize {
             appended += 1;
             let entry = &log.leaves[index];
             let id = entry_id(entry);
-            let text = log.texts.get(&id).map(|(text, sealed)| log::leaf_text(text, *sealed));
+            let text = log.texts.get(&id).map(|(text, sealed)| log::facts(text, *sealed));
             let leaf = Leaf { index: u64::try_from(index).unwrap(), id, entry };
             loaded.take_in([project(&leaf, text)]);
         }

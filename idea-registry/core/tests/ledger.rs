@@ -8,7 +8,7 @@ mod log;
 
 use kit::*;
 use log::{Log, Outcome, SUBJECT_KEY};
-use mesh_ideas_core::{entry_id, ledger::LeafText, near::near, text};
+use mesh_ideas_core::{entry_id, ledger::TextFacts, near::near, text};
 use mesh_schemas::{
     ErrorCode,
     attempt::JobState,
@@ -211,7 +211,9 @@ fn erasing_leaves_nothing_that_was_made_of_the_text() {
     log.say(0, Say::Erased { subject: "team-a".into() }).unwrap();
     assert_eq!(log.ledger.ideas[&secret].title, "");
     assert!(
-        !log.ledger.contents.contains_key(&LeafText::sealed("a secret plan", &SUBJECT_KEY).content)
+        !log.ledger
+            .contents
+            .contains_key(&TextFacts::sealed("a secret plan", &SUBJECT_KEY).content)
     );
     assert_eq!(log.rebuilt(), log.ledger);
 }

@@ -24,7 +24,7 @@ CREATE TABLE leaf (
     hash TEXT NOT NULL,
     data TEXT NOT NULL,  -- canonical JSON, byte for byte
     PRIMARY KEY (log, idx),
-    UNIQUE (log, id)
+    UNIQUE (id, log)
 ) STRICT;
 
 -- Sizes and roots that were or may have been signed. Written before the signature is made.

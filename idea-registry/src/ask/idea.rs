@@ -138,7 +138,7 @@ impl Answers {
 
     /// The idea that has the text of one that was filed and not appended.
     pub(super) async fn standing(&self, idea: IdeaId) -> Result<Option<IdeaId>, Problem> {
-        Ok(self.shared.store.stands_for(idea.into()).await?)
+        Ok(self.shared.store.stands_for(self.shared.identity.version, idea.into()).await?)
     }
 
     /// Adds the texts that are not hidden, the newest first while there is room.

@@ -41,7 +41,7 @@ const TABLES: [(Table, Says); 11] = [
     (Table { name: "about", columns: "idea, idx", index: Some(1) }, about),
     (Table { name: "hidden", columns: "entry, tombstone, body", index: None }, hidden),
     (Table { name: "seen", columns: "entry, idx", index: Some(1) }, seen),
-    (Table { name: "content", columns: "hash, entry, idea, sealed", index: None }, contents),
+    (Table { name: "content", columns: "hash, idx, idea, sealed", index: Some(1) }, contents),
     (
         Table {
             name: "edge",
@@ -165,10 +165,12 @@ fn about(Run { expected, .. }: &Run) -> Rows {
     let own = |row: &EntryRow, index: u64| -> Vec<(Digest, u64)> {
         row.about.iter().map(|idea| (row_digest(&json!([idea, index])), index)).collect()
     };
-    let entries = ledger.entries.values();
-    let mut rows: Rows = entries.clone().flat_map(|row| own(row, row.index)).collect();
+    let filed = |id: &EntryId| ledger.ideas.contains_key(&IdeaId::from(*id));
+    // What files an idea is about it without a row.
+    let others = ledger.entries.iter().filter(|(id, _)| !filed(id));
+    let mut rows: Rows = others.flat_map(|(_, row)| own(row, row.index)).collect();
     // A tombstone is about the ideas of what it hides.
-    let hidden = entries.filter_map(|row| Some((row, at(ledger, &row.hidden?)?)));
+    let hidden = ledger.entries.values().filter_map(|row| Some((row, at(ledger, &row.hidden?)?)));
     rows.extend(hidden.flat_map(|(row, tombstone)| own(row, tombstone)));
     rows
 }
@@ -191,7 +193,7 @@ fn contents(Run { expected, .. }: &Run) -> Rows {
     let rows = expected.ledger.contents.iter();
     rows.map(|(hash, row)| {
         let index = at(&expected.ledger, &row.entry).unwrap_or(0);
-        (row_digest(&json!([hash, row.entry, row.idea, row.sealed])), index)
+        (row_digest(&json!([hash, index, row.idea, row.sealed])), index)
     })
     .collect()
 }

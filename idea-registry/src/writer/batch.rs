@@ -9,7 +9,6 @@ use mesh_fabric::time;
 use mesh_ideas_core::{
     Checked,
     ledger::{EdgeKey, Ledger, Wanted},
-    near,
 };
 use mesh_schemas::{
     Problem,
@@ -19,7 +18,7 @@ use mesh_schemas::{
 use tracing::debug;
 
 use super::{
-    handle::{Request, What},
+    handle::{Request, Submitted, What},
     plan::{AllKeys, Plan},
 };
 use crate::{
@@ -69,7 +68,7 @@ impl Committed {
 pub(super) fn cut(requests: &[Request]) -> usize {
     let mut bytes = 0;
     for (place, request) in requests.iter().enumerate() {
-        let What::Append(checked) = &request.what else { continue };
+        let Some(checked) = checked(request) else { continue };
         if matches!(checked.entry().say, Say::Erased { .. }) {
             return place.max(1);
         }
@@ -115,22 +114,22 @@ impl Context {
     fn wanted(&self, requests: &[Request], keys: &AllKeys) -> Wanted {
         let batch = || requests.iter().filter_map(checked);
         let mut wanted = Wanted::of(batch().map(|checked| (checked, keys.content(checked))));
-        for checked in batch() {
-            self.want_for_revision(checked, &mut wanted);
+        for submitted in requests.iter().filter_map(submitted) {
+            self.want_for_revision(submitted, &mut wanted);
         }
         wanted
     }
 
     /// A new text of an old idea may be proposed as a duplicate: which edges there are and where they lead
     /// must be known. A new idea has none.
-    fn want_for_revision(&self, checked: &Checked, wanted: &mut Wanted) {
-        let (Say::Revision { idea, .. }, Some(text), None) =
-            (&checked.entry().say, checked.text(), checked.salt())
+    fn want_for_revision(&self, submitted: &Submitted, wanted: &mut Wanted) {
+        let Submitted { checked, found } = submitted;
+        let (Say::Revision { idea, .. }, Some(near)) = (&checked.entry().say, checked.near())
         else {
             return;
         };
         let index = self.near.read().unwrap_or_else(PoisonError::into_inner);
-        for (other, _) in index.candidates(&near::near(text)) {
+        for (other, _) in index.current(found, near) {
             let relation = Relation::Duplicates;
             wanted.reach.insert((relation, other));
             for (from, to) in [(*idea, other), (other, *idea)] {
@@ -142,8 +141,8 @@ impl Context {
     fn plan(&self, requests: &[Request], ledger: Ledger, keys: AllKeys, bodies: Subjects) -> Plan {
         let near = self.near.read().unwrap_or_else(PoisonError::into_inner);
         let mut plan = Plan::new(Arc::clone(&self.identity), ledger, keys, bodies);
-        for checked in requests.iter().filter_map(checked) {
-            plan.add(checked, &near);
+        for submitted in requests.iter().filter_map(submitted) {
+            plan.add(submitted, &near);
         }
         plan
     }
@@ -175,11 +174,16 @@ impl Context {
 }
 
 /// The submission in a request.
-pub(super) fn checked(request: &Request) -> Option<&Checked> {
+fn submitted(request: &Request) -> Option<&Submitted> {
     match &request.what {
-        What::Append(checked) => Some(checked),
+        What::Append(submitted) => Some(submitted),
         What::Position(..) => None,
     }
+}
+
+/// The same without what its text is like.
+pub(super) fn checked(request: &Request) -> Option<&Checked> {
+    submitted(request).map(|submitted| &submitted.checked)
 }
 
 fn position(request: &Request) -> Option<Cursor> {

@@ -1,12 +1,12 @@
 //! The only way in.
 
 use std::sync::{
-    Arc,
+    Arc, PoisonError, RwLock,
     atomic::{AtomicU64, Ordering},
 };
 
 use mesh_fabric::time;
-use mesh_ideas_core::{Checked, Unsigned, check, sign};
+use mesh_ideas_core::{Checked, Unsigned, check, check::sign_own};
 use mesh_schemas::{
     ErrorCode, JobId, Problem, Timestamp,
     attempt::JobState,
@@ -15,7 +15,11 @@ use mesh_schemas::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
-use crate::{halt::Halt, identity::Identity};
+use crate::{
+    halt::Halt,
+    identity::Identity,
+    near_index::{Found, NearIndex},
+};
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -30,9 +34,17 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum What {
     /// Decide and append this.
-    Append(Box<Checked>),
+    Append(Box<Submitted>),
     /// Keep how far a stream was read: its number there, and which stream.
     Position(u64, String),
+}
+
+/// A submission, with all that can be known of it before its turn.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) checked: Checked,
+    /// What its text is like.
+    pub(crate) found: Found,
 }
 
 /// Appends; cheap to clone.
@@ -43,6 +55,7 @@ pub struct Handle {
     pub(super) size: watch::Receiver<u64>,
     pub(super) halt: Halt,
     pub(super) asked: Asked,
+    pub(super) near: Arc<RwLock<NearIndex>>,
 }
 
 /// How many requests the writer was given, and how many of them are decided. Cheap to clone.
@@ -92,7 +105,9 @@ impl Handle {
         filed: Timestamp,
     ) -> Result<Appended, Problem> {
         let checked = check(submission, time::now().max(filed), &self.identity.authors)?;
-        self.ask(What::Append(Box::new(checked))).await
+        let index = || self.near.read().unwrap_or_else(PoisonError::into_inner);
+        let found = checked.near().map(|near| index().search(near)).unwrap_or_default();
+        self.ask(What::Append(Box::new(Submitted { checked, found }))).await
     }
 
     /// Keeps how far a stream was read, once everything up to there is settled.
@@ -146,7 +161,8 @@ impl Handle {
     /// As [`Self::append`].
     pub(crate) async fn say(&self, say: Say) -> Result<Appended, Problem> {
         let checked = own(&self.identity, say)?;
-        self.ask(What::Append(Box::new(checked))).await
+        let found = Found::default();
+        self.ask(What::Append(Box::new(Submitted { checked, found }))).await
     }
 
     async fn ask(&self, what: What) -> Result<Appended, Problem> {
@@ -166,8 +182,7 @@ impl Handle {
 /// An entry of the registry's own.
 pub(super) fn own(identity: &Identity, say: Say) -> Result<Checked, Problem> {
     let unsigned = Unsigned { name: None, time: time::now(), say };
-    let entry = sign(unsigned, &identity.author_key);
-    check(&Submission { entry, body: None, salt: None }, time::now(), &identity.authors)
+    sign_own(unsigned, &identity.author_key, &identity.authors)
 }
 
 fn busy() -> Problem {

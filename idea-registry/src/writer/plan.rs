@@ -7,8 +7,8 @@ use std::{
 
 use mesh_ideas_core::{
     Checked,
-    entry::leaf_data,
-    ledger::{Change, Decision, Leaf as CoreLeaf, LeafText, Ledger, decide, project, proposal},
+    ledger::{Change, Decision, Leaf as CoreLeaf, Ledger, TextFacts, decide, project, proposal},
+    near::Signature,
 };
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -18,7 +18,7 @@ use mesh_tlog::leaf_hash;
 
 use super::{
     batch::checked,
-    handle::{Request, own},
+    handle::{Request, Submitted, own},
 };
 use crate::{
     identity::Identity,
@@ -89,8 +89,17 @@ impl AllKeys {
 
     /// What the submission's text is known by.
     pub(super) fn content(&self, checked: &Checked) -> Option<Sha256> {
-        let subject = checked.entry().say.body().and_then(|body| body.sealed.as_ref());
-        checked.content(subject.and_then(|subject| self.keys.get(subject)).map(SubjectKey::bytes))
+        checked.content(self.key(checked))
+    }
+
+    /// What follows from the submission's text.
+    fn facts(&self, checked: &Checked) -> Option<TextFacts> {
+        checked.facts(self.key(checked))
+    }
+
+    fn key(&self, checked: &Checked) -> Option<&[u8; 32]> {
+        let subject = checked.entry().say.body()?.sealed.as_ref()?;
+        self.keys.get(subject).map(SubjectKey::bytes)
     }
 }
 
@@ -164,10 +173,15 @@ impl Plan {
     }
 
     /// Decides the next submission.
-    pub(super) fn add(&mut self, checked: &Checked, near: &NearIndex) {
-        let content = self.keys.content(checked);
+    pub(super) fn add(&mut self, submitted: &Submitted, near: &NearIndex) {
+        let Submitted { checked, found } = submitted;
+        let facts = self.keys.facts(checked);
+        let content = facts.as_ref().map(|facts| facts.content);
         let answer = match decide(&self.ledger, checked, content) {
-            Ok(Decision::Append) => done(self.append(checked, content, near)),
+            Ok(Decision::Append) => {
+                let alike = checked.near().map(|text| near.current(found, text));
+                done(self.append(checked, facts, alike.unwrap_or_default()))
+            }
             Ok(Decision::Already { index }) => self.already(checked.id(), index),
             Ok(Decision::SeenAgain { idea, say }) => done(self.seen_again(idea, say)),
             Err(problem) => done(Err(problem)),
@@ -178,19 +192,17 @@ impl Plan {
     fn append(
         &mut self,
         checked: &Checked,
-        content: Option<Sha256>,
-        near: &NearIndex,
+        facts: Option<TextFacts>,
+        alike: Vec<(IdeaId, &Signature)>,
     ) -> Result<Appended, Problem> {
         // First of all, as nothing of a refused submission may stay.
         let body = self.body(checked)?;
-        let text = checked.text();
-        let leaf_text = text.zip(content).map(|(text, content)| LeafText { text, content });
-        let (index, changes) = self.push(checked.id(), checked.entry(), leaf_text);
+        let (index, changes) = self.push(checked, facts);
         self.kept.extend(body.iter().map(|body| (body.hash, body.subject.clone())));
         self.bodies.extend(body);
-        self.texts.extend(text.map(|text| (checked.id(), text.to_owned())));
+        self.texts.extend(checked.text().map(|text| (checked.id(), text.to_owned())));
         self.sealed.extend(checked.entry().say.body().and_then(|body| body.sealed.clone()));
-        let similar = self.propose(&changes, near);
+        let similar = self.propose(&changes, alike);
         let idea = about(&self.ledger, &changes, checked.entry());
         Ok(Appended { entry: checked.id(), index: Some(index), idea, created: true, similar })
     }
@@ -198,7 +210,7 @@ impl Plan {
     /// Names the idea and the entry that stand for a text that was there.
     fn seen_again(&mut self, idea: IdeaId, say: Say) -> Result<Appended, Problem> {
         let own = own(&self.identity, say)?;
-        let (index, _) = self.push(own.id(), own.entry(), None);
+        let (index, _) = self.push(&own, None);
         let (entry, index) = (own.id(), Some(index));
         Ok(Appended { entry, index, idea: Some(idea), created: false, similar: Vec::new() })
     }
@@ -215,17 +227,12 @@ impl Plan {
     }
 
     /// Appends a leaf and takes its changes in.
-    fn push(
-        &mut self,
-        id: EntryId,
-        entry: &Entry,
-        text: Option<LeafText<'_>>,
-    ) -> (u64, Vec<Change>) {
-        let index = self.ledger.size;
-        let data = String::from_utf8_lossy(&leaf_data(entry)).into_owned();
+    fn push(&mut self, checked: &Checked, facts: Option<TextFacts>) -> (u64, Vec<Change>) {
+        let (index, id, entry) = (self.ledger.size, checked.id(), checked.entry());
+        let data = String::from_utf8_lossy(checked.data()).into_owned();
         let hash = Sha256(leaf_hash(data.as_bytes()).0);
         self.leaves.push(Leaf { index, id, hash, data });
-        let changes = self.ledger.take_in([project(&CoreLeaf { index, id, entry }, text)]);
+        let changes = self.ledger.take_in([project(&CoreLeaf { index, id, entry }, facts)]);
         self.changes.extend(changes.iter().cloned());
         (index, changes)
     }
@@ -261,19 +268,23 @@ impl Plan {
     }
 
     /// Links a new text to what it is like, in the registry's name.
-    fn propose(&mut self, changes: &[Change], index: &NearIndex) -> Vec<(IdeaId, u16)> {
+    fn propose(
+        &mut self,
+        changes: &[Change],
+        others: Vec<(IdeaId, &Signature)>,
+    ) -> Vec<(IdeaId, u16)> {
         let text = changes.iter().find_map(|change| {
             let Change::Text { idea, text: Some(text), .. } = change else { return None };
             Some((*idea, text.near.as_ref()?))
         });
         let Some((idea, near)) = text else { return Vec::new() };
         let circles = |other| self.ledger.reaches(Relation::Duplicates, other, idea);
-        let mut similar = self.ledger.alike(idea, near, index.candidates(near));
+        let mut similar = self.ledger.alike(idea, near, others);
         similar.retain(|(other, _)| !circles(*other));
         similar.retain(|(other, likeness)| {
             let own = own(&self.identity, proposal(idea, *other, *likeness));
             own.is_ok_and(|own| {
-                self.push(own.id(), own.entry(), None);
+                self.push(&own, None);
                 true
             })
         });

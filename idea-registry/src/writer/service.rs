@@ -63,6 +63,7 @@ pub(crate) async fn start(options: Options) -> Result<(Service, Handle), Problem
         size: sizes,
         halt: halt.clone(),
         asked: Asked::default(),
+        near: Arc::clone(&near),
     };
     let context = Context { store, lock, identity, near: Arc::clone(&near), feed, forgetting };
     load_near(&context.store, &near).await?;
@@ -183,6 +184,6 @@ async fn load_near(store: &Store, near: &RwLock<NearIndex>) -> Result<(), Proble
             index.insert(*idea, stored.as_ref().ok_or_else(unreadable)?);
         }
     }
-    *near.write().unwrap_or_else(PoisonError::into_inner) = index;
+    near.write().unwrap_or_else(PoisonError::into_inner).replace(index);
     Ok(())
 }

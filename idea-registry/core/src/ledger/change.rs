@@ -3,11 +3,14 @@
 use mesh_schemas::{
     JobId,
     attempt::JobState,
-    idea::{AuthorId, EntryId, IdeaId, IdeaStatus, Sha256},
+    idea::{AuthorId, EntryId, IdeaId, IdeaStatus, Say, Sha256},
 };
 
 use super::rows::{EdgeKey, EdgeRow, EntryRow, IdeaRow, RankRow};
-use crate::near::Near;
+use crate::{
+    near::{Near, near},
+    text,
+};
 
 /// One change: an upsert or a deletion of rows. Leaves are projected in the order of the log, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,4 +117,27 @@ pub struct TextFacts {
     pub content: Sha256,
     /// What finds near duplicates; absent for a sealed text, of which nothing may stay.
     pub near: Option<Near>,
+}
+
+impl TextFacts {
+    /// Whether anything follows from the text of what is said: from those of ideas and their revisions.
+    pub const fn follow_from(say: &Say) -> bool {
+        matches!(say, Say::Idea { .. } | Say::Revision { .. })
+    }
+
+    /// Of a text that is not sealed. Takes about a tenth of a millisecond for a page.
+    pub fn plain(text: &str) -> Self {
+        let near = Some(near(text)).filter(|near| !near.signature.is_empty());
+        Self { title: text::title(text), content: text::content_hash(text), near }
+    }
+
+    /// Of a text that is sealed with a subject's key.
+    pub fn sealed(text: &str, key: &[u8; 32]) -> Self {
+        Self { title: String::new(), content: text::sealed_content_hash(text, key), near: None }
+    }
+
+    /// The same without what would show the text.
+    pub(super) fn without_traces(self) -> Self {
+        Self { title: String::new(), near: None, ..self }
+    }
 }

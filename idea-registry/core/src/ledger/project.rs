@@ -1,13 +1,12 @@
 //! One leaf as changes. It needs nothing but the leaf and, where there is one, its text.
 
-use mesh_schemas::idea::{Entry, EntryId, IdeaId, IdeaStatus, Relation, Say, Sha256};
+use mesh_schemas::idea::{Entry, EntryId, IdeaId, IdeaStatus, Relation, Say};
 
 use super::{
     chain::Holder,
     change::{Change, TextFacts},
     rows::{EdgeKey, EdgeRow, EntryRow, IdeaRow, RankRow},
 };
-use crate::{near::near, text};
 
 /// A leaf of the log.
 #[derive(Debug, Clone, Copy)]
@@ -20,29 +19,8 @@ pub struct Leaf<'a> {
     pub entry: &'a Entry,
 }
 
-/// The text of a leaf, when it is at hand.
-#[derive(Debug, Clone, Copy)]
-pub struct LeafText<'a> {
-    /// The text.
-    pub text: &'a str,
-    /// The hash of its content: [`text::content_hash`], or [`text::sealed_content_hash`] when it is sealed.
-    pub content: Sha256,
-}
-
-impl<'a> LeafText<'a> {
-    /// A text that is not sealed.
-    pub fn plain(text: &'a str) -> Self {
-        Self { text, content: text::content_hash(text) }
-    }
-
-    /// A text that is sealed with a subject's key.
-    pub fn sealed(text: &'a str, key: &[u8; 32]) -> Self {
-        Self { text, content: text::sealed_content_hash(text, key) }
-    }
-}
-
 /// What the leaf changes. Of a text that is not at hand nothing follows.
-pub fn project(leaf: &Leaf<'_>, text: Option<LeafText<'_>>) -> Vec<Change> {
+pub fn project(leaf: &Leaf<'_>, text: Option<TextFacts>) -> Vec<Change> {
     let mut changes = vec![entry_change(leaf)];
     add(leaf, text, &mut changes);
     changes
@@ -79,7 +57,7 @@ fn about(leaf: &Leaf<'_>) -> Vec<IdeaId> {
     }
 }
 
-fn add(leaf: &Leaf<'_>, text: Option<LeafText<'_>>, out: &mut Vec<Change>) {
+fn add(leaf: &Leaf<'_>, text: Option<TextFacts>, out: &mut Vec<Change>) {
     let Leaf { index, id, entry } = *leaf;
     let author = entry.author;
     match &entry.say {
@@ -148,16 +126,10 @@ fn idea_row(leaf: &Leaf<'_>, tags: &[String], source: Option<&str>) -> IdeaRow {
     }
 }
 
-fn text_change(leaf: &Leaf<'_>, idea: IdeaId, text: Option<LeafText<'_>>) -> Change {
+fn text_change(leaf: &Leaf<'_>, idea: IdeaId, text: Option<TextFacts>) -> Change {
     let sealed = leaf.entry.say.body().and_then(|body| body.sealed.clone());
-    let facts = |LeafText { text, content }: LeafText<'_>| {
-        // Of a sealed text nothing is kept in the clear.
-        let (near, title) = match sealed {
-            None => (Some(near(text)).filter(|near| !near.signature.is_empty()), text::title(text)),
-            Some(_) => (None, String::new()),
-        };
-        Box::new(TextFacts { title, content, near })
-    };
-    let text = text.map(facts);
+    // Of a sealed text nothing is kept in the clear, whatever the caller took it for.
+    let kept = |facts: TextFacts| if sealed.is_none() { facts } else { facts.without_traces() };
+    let text = text.map(kept).map(Box::new);
     Change::Text { idea, entry: leaf.id, sealed, text }
 }

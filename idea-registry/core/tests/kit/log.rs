@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_ideas_core::{
     Checked, Unsigned, check, entry_id,
-    ledger::{Decision, EdgeKey, Leaf, LeafText, Ledger, Wanted, decide, project},
+    ledger::{Decision, EdgeKey, Leaf, Ledger, TextFacts, Wanted, decide, project},
     sign,
 };
 use mesh_schemas::{
@@ -57,7 +57,7 @@ impl Log {
         let index = self.ledger.size;
         let leaf = Leaf { index, id: checked.id(), entry: checked.entry() };
         let sealed = checked.salt().is_some();
-        let changes = project(&leaf, checked.text().map(|text| leaf_text(text, sealed)));
+        let changes = project(&leaf, checked.text().map(|text| facts(text, sealed)));
         self.ledger.take_in([changes]);
         self.ledger.check_invariants().unwrap();
         self.leaves.push(checked.entry().clone());
@@ -87,8 +87,8 @@ impl Log {
             let id = entry_id(entry);
             let text = self.texts.get(&id);
             let leaf = Leaf { index: u64::try_from(index).unwrap(), id, entry };
-            let text = text.map(|(text, sealed)| leaf_text(text, *sealed));
-            ledger.take_in([project(&leaf, text)]);
+            let facts = text.map(|(text, sealed)| facts(text, *sealed));
+            ledger.take_in([project(&leaf, facts)]);
         }
         ledger
     }
@@ -125,8 +125,8 @@ pub fn content(checked: &Checked) -> Option<Sha256> {
     checked.content(Some(&SUBJECT_KEY))
 }
 
-pub fn leaf_text(text: &str, sealed: bool) -> LeafText<'_> {
-    if sealed { LeafText::sealed(text, &SUBJECT_KEY) } else { LeafText::plain(text) }
+pub fn facts(text: &str, sealed: bool) -> TextFacts {
+    if sealed { TextFacts::sealed(text, &SUBJECT_KEY) } else { TextFacts::plain(text) }
 }
 
 fn pick<K: Ord + Clone, V: Clone>(from: &BTreeMap<K, V>, keys: &BTreeSet<K>) -> BTreeMap<K, V> {

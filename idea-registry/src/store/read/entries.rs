@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use crate::store::{
     Store, StoreError,
+    rows::seen_row,
     sql::{Query, number, parse},
 };
 
@@ -32,8 +33,9 @@ struct Index {
 }
 
 #[derive(FromRow)]
-struct Id {
-    id: String,
+struct Seen {
+    idx: i64,
+    data: String,
 }
 
 impl Store {
@@ -45,9 +47,11 @@ impl Store {
         from: u64,
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM about a \
-            JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
-            WHERE a.idea = $1 AND a.idx >= $3 ORDER BY a.idx LIMIT $4";
+        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM (\
+                SELECT idx FROM idea WHERE id = $1 AND idx >= $3 UNION ALL SELECT idx FROM (\
+                    SELECT idx FROM about WHERE idea = $1 AND idx >= $3 ORDER BY idx LIMIT $4) AS o) AS a \
+            LEFT JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
+            ORDER BY a.idx LIMIT $4";
         let query = Query::new("reading the entries of an idea", text);
         let query = query.text(&idea).int(i64::from(log)).count(from).int(i64::from(limit));
         self.stored(query).await
@@ -60,9 +64,11 @@ impl Store {
         idea: IdeaId,
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM about a \
-            JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
-            WHERE a.idea = $1 ORDER BY a.idx DESC LIMIT $3";
+        let text = "SELECT l.idx, l.id, l.data, h.tombstone FROM (\
+                SELECT idx FROM idea WHERE id = $1 UNION ALL SELECT idx FROM (\
+                    SELECT idx FROM about WHERE idea = $1 ORDER BY idx DESC LIMIT $3) AS o) AS a \
+            LEFT JOIN leaf l ON l.log = $2 AND l.idx = a.idx LEFT JOIN hidden h ON h.entry = l.id \
+            ORDER BY a.idx DESC LIMIT $3";
         let query = Query::new("reading the entries of an idea", text);
         self.stored(query.text(&idea).int(i64::from(log)).int(i64::from(limit))).await
     }
@@ -80,12 +86,17 @@ impl Store {
     }
 
     /// The idea that has the text of an entry that was filed and not appended.
-    pub(crate) async fn stands_for(&self, entry: EntryId) -> Result<Option<IdeaId>, StoreError> {
-        let text = "SELECT a.idea AS id FROM seen s JOIN about a ON a.idx = s.idx \
+    pub(crate) async fn stands_for(
+        &self,
+        log: u32,
+        entry: EntryId,
+    ) -> Result<Option<IdeaId>, StoreError> {
+        let text = "SELECT l.idx, l.data FROM seen s LEFT JOIN leaf l ON l.log = $2 AND l.idx = s.idx \
             WHERE s.entry = $1";
         let query = Query::new("finding what an entry was seen again as", text).text(&entry);
-        let rows: Vec<Id> = self.db.fetch(query).await?;
-        rows.first().map(|row| parse("about.idea", &row.id)).transpose()
+        let rows: Vec<Seen> = self.db.fetch(query.int(i64::from(log))).await?;
+        let Some(Seen { idx, data }) = rows.first() else { return Ok(None) };
+        Ok(Some(seen_row(number("leaf.idx", *idx)?, data)?.idea))
     }
 
     async fn stored(&self, query: Query) -> Result<Vec<StoredEntry>, StoreError> {

@@ -45,7 +45,7 @@ const LOAD_AT: Dialects = among!(
     ""
 );
 const LOAD_SEEN: Dialects = among!(
-    "SELECT s.entry, s.idx, l.data FROM seen s JOIN leaf l ON l.log = $2 AND l.idx = s.idx \
+    "SELECT s.entry, s.idx, l.data FROM seen s LEFT JOIN leaf l ON l.log = $2 AND l.idx = s.idx \
      WHERE s.entry",
     "r.value->>0",
     ""
@@ -60,7 +60,7 @@ const SAVE_ABOUT: Dialects = from_rows!(
 );
 
 /// What stands for an entry, from the leaf that says so.
-fn seen_row(index: u64, data: &str) -> Result<SeenRow, StoreError> {
+pub(crate) fn seen_row(index: u64, data: &str) -> Result<SeenRow, StoreError> {
     match parse_leaf(data.as_bytes()).map(|entry| entry.say) {
         Ok(Say::SeenAgain { idea, .. }) => Ok(SeenRow { index, idea }),
         Ok(_) | Err(_) => Err(StoreError::Unreadable { what: format!("a leaf {index}") }),

@@ -16,6 +16,7 @@ use mesh_ideas_core::ledger::{Change, Ledger, Wanted};
 use mesh_schemas::idea::EntryId;
 
 pub(crate) use edges::Row as EdgeRecord;
+pub(crate) use entries::seen_row;
 pub(crate) use ideas::{Row as IdeaRecord, values as idea_values};
 pub(crate) use links::Row as JobRecord;
 pub(crate) use texts::to_stored as stored_near;
@@ -36,7 +37,7 @@ impl Tx {
     ) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger { size, ..Ledger::default() };
         self.load_entries(log, wanted.entries, &mut ledger).await?;
-        self.load_contents(wanted.contents, &mut ledger).await?;
+        self.load_contents(log, wanted.contents, &mut ledger).await?;
         // Whose text is hidden, and whose text is seen again.
         let hidden = ledger.entries.values().flat_map(|row| row.about.iter().copied());
         let seen = ledger.contents.values().map(|row| row.idea);

@@ -25,17 +25,19 @@ struct Content {
     sealed: Option<String>,
 }
 
+/// Of an inner join SQLite may read the leaves first, and all of them.
 const LOAD: Dialects = among!(
-    "SELECT c.hash, c.entry, c.idea, c.sealed FROM content c WHERE c.hash",
+    "SELECT c.hash, l.id AS entry, c.idea, c.sealed FROM content c \
+     LEFT JOIN leaf l ON l.log = $2 AND l.idx = c.idx WHERE c.hash",
     "r.value->>0",
     ""
 );
 const SAVE: Dialects = from_rows!(
-    "INSERT INTO content (hash, entry, idea, sealed) \
-     SELECT r.value->>0, r.value->>1, r.value->>2, r.value->>3",
+    "INSERT INTO content (hash, idx, idea, sealed) \
+     SELECT r.value->>0, CAST(r.value->>1 AS BIGINT), r.value->>2, r.value->>3",
     "WHERE true ON CONFLICT (hash) DO NOTHING"
 );
-const FORGET: Dialects = among!("DELETE FROM content WHERE entry", "r.value->>0", "");
+const FORGET: Dialects = among!("DELETE FROM content WHERE idx", "CAST(r.value->>0 AS BIGINT)", "");
 const HIDE: Dialects = from_rows!(
     "INSERT INTO hidden (entry, tombstone, body) SELECT r.value->>0, r.value->>1, r.value->>2",
     "WHERE true ON CONFLICT DO NOTHING"
@@ -115,6 +117,7 @@ impl Store {
 impl Tx {
     pub(super) async fn load_contents(
         &mut self,
+        log: u32,
         wanted: BTreeSet<Sha256>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
@@ -122,7 +125,8 @@ impl Tx {
             return Ok(());
         }
         let rows: Vec<[Sha256; 1]> = wanted.into_iter().map(|hash| [hash]).collect();
-        let found: Vec<Content> = self.fetch(Query::over("loading contents", LOAD, &rows)?).await?;
+        let query = Query::over("loading contents", LOAD, &rows)?.int(i64::from(log));
+        let found: Vec<Content> = self.fetch(query).await?;
         for Content { hash, entry, idea, sealed } in found {
             let (entry, idea) = (parse("content.entry", &entry)?, parse("content.idea", &idea)?);
             let row = ContentRow { entry, idea, sealed };
@@ -137,11 +141,13 @@ impl Tx {
         ledger: &Ledger,
         touched: &Touched<'_>,
     ) -> Result<(), StoreError> {
-        let hidden = touched.hidden.keys().map(|entry| [*entry]);
+        let index = |entry: &EntryId| Some(ledger.entries.get(entry)?.index);
+        let hidden = touched.hidden.keys().filter_map(index).map(|index| [index]);
         self.delete("forgetting contents", FORGET, hidden).await?;
         let rows = touched.contents.iter().filter_map(|hash| {
+            // An entry that is not at hand is an older one, whose text has a row.
             let row = ledger.contents.get(hash)?;
-            Some((*hash, row.entry, row.idea, &row.sealed))
+            Some((*hash, index(&row.entry)?, row.idea, &row.sealed))
         });
         self.insert("keeping contents", SAVE, rows).await?;
         let rows = touched.hidden.iter();

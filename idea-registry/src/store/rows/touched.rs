@@ -13,7 +13,7 @@ use mesh_schemas::{
 pub(crate) struct Touched<'a> {
     pub(super) ideas: BTreeSet<IdeaId>,
     pub(super) new_ideas: BTreeSet<IdeaId>,
-    /// Ideas, each with the index of an entry about it.
+    /// Ideas, each with the index of an entry about it, but for its own.
     pub(super) about: BTreeSet<(IdeaId, u64)>,
     pub(super) edges: BTreeSet<EdgeKey>,
     pub(super) jobs: BTreeSet<(IdeaId, JobId)>,
@@ -39,8 +39,9 @@ impl<'a> Touched<'a> {
 
     fn add(&mut self, change: &'a Change, ledger: &Ledger) {
         match change {
-            Change::Entry { row, .. } => {
-                self.about.extend(row.about.iter().map(|idea| (*idea, row.index)));
+            Change::Entry { id, row } => {
+                let others = row.about.iter().filter(|idea| **idea != IdeaId::from(*id));
+                self.about.extend(others.map(|idea| (*idea, row.index)));
             }
             Change::Idea(row) => {
                 self.ideas.insert(row.id);

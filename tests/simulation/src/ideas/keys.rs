@@ -6,7 +6,7 @@ use mesh_ideas_core::{
     SigningKey, Unsigned, author_of, body_hash,
     entry::leaf_data,
     entry_id,
-    ledger::{Leaf, LeafText, Ledger, project},
+    ledger::{Leaf, Ledger, TextFacts, project},
     sign,
 };
 use mesh_schemas::{
@@ -118,7 +118,8 @@ fn grown(author: &SigningKey) -> (Vec<LeafRow>, Ledger) {
         let entry = sign(Unsigned { name: None, time, say }, author);
         let new = row(&entry, Some(&text));
         let leaf = Leaf { index: ledger.size, id: new.id, entry: &entry };
-        ledger.apply(&project(&leaf, Some(LeafText::plain(&text))));
+        let facts = TextFacts::follow_from(&entry.say).then(|| TextFacts::plain(&text));
+        ledger.apply(&project(&leaf, facts));
         rows.push(new);
     }
     (rows, ledger)

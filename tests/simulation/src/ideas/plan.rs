@@ -2,7 +2,7 @@
 
 use mesh_ideas_core::{
     Checked, Unsigned, check,
-    ledger::{Change, Decision, Leaf, LeafText, Ledger, decide, project, proposal},
+    ledger::{Change, Decision, Leaf, Ledger, TextFacts, decide, project, proposal},
     sign,
 };
 use mesh_schemas::{
@@ -74,7 +74,8 @@ impl Plan<'_> {
 
     fn push(&mut self, entry: &Entry, text: Option<&str>) -> (u64, Vec<Change>) {
         let (index, row) = (self.ledger.size, row(entry, text));
-        let changes = project(&Leaf { index, id: row.id, entry }, text.map(LeafText::plain));
+        let facts = text.filter(|_| TextFacts::follow_from(&entry.say)).map(TextFacts::plain);
+        let changes = project(&Leaf { index, id: row.id, entry }, facts);
         let changes = self.ledger.take_in([changes]);
         self.rows.push(row);
         (index, changes)

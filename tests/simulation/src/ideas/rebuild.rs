@@ -1,7 +1,7 @@
 //! Projections made anew from the leaves and the texts beside them.
 
 use mesh_ideas_core::{
-    ledger::{Leaf, LeafText, Ledger, project},
+    ledger::{Leaf, Ledger, TextFacts, project},
     parse_leaf,
 };
 
@@ -13,7 +13,7 @@ pub(super) fn rebuild(leaves: &[LeafRow], but: Option<&str>) -> Ledger {
     for (index, row) in leaves.iter().enumerate() {
         let Ok(entry) = parse_leaf(&row.data) else { continue };
         let leaf = Leaf { index: size(index), id: row.id, entry: &entry };
-        let mut changes = project(&leaf, row.text.as_deref().map(LeafText::plain));
+        let mut changes = project(&leaf, row.text.as_deref().map(TextFacts::plain));
         if but == Some(entry.say.kind()) {
             changes.truncate(1);
         }
