@@ -7,6 +7,7 @@ mod files;
 mod former;
 mod heads;
 mod local;
+mod logs;
 mod remote;
 mod rows;
 mod tables;
@@ -96,6 +97,10 @@ impl Findings {
             Some(_) => {}
             None => self.0.push(finding),
         }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn sorted(mut self) -> Vec<Finding> {
