@@ -73,7 +73,13 @@ impl Beside {
         self.texts.get(entry).map(String::as_str)
     }
 
-    fn text(&self, parsed: &Parsed) -> Option<LeafText<'_>> {
+    /// The hash of the content of a leaf's text, if that is at hand.
+    pub(crate) fn content(&self, parsed: &Parsed) -> Option<Sha256> {
+        self.content.get(&parsed.leaf.id).copied()
+    }
+
+    /// The text of a leaf, if it is at hand.
+    pub(crate) fn text(&self, parsed: &Parsed) -> Option<LeafText<'_>> {
         let id = &parsed.leaf.id;
         Some(LeafText { text: self.texts.get(id)?, content: *self.content.get(id)? })
     }

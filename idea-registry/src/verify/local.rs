@@ -4,7 +4,7 @@ use mesh_schemas::{Problem, idea::AuthorId};
 use mesh_tlog::{SignedCheckpoint, TreeHead};
 
 use super::{
-    Checked, Finding, Findings, Report, expected::Expected, files::Place as Where, former, logs::Logs,
+    Checked, Finding, Findings, Report, files::Place as Where, former, last::Last, logs::Logs,
     texts::Texts,
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(super) struct Run {
     pub(super) registry: Vec<AuthorId>,
     pub(super) checked: Checked,
     pub(super) findings: Findings,
-    pub(super) expected: Expected,
+    pub(super) last: Last,
     pub(super) texts: Texts,
     /// Whether the texts were ever put beside the tiles: a registry of before did not.
     pub(super) has_packs: bool,
@@ -95,7 +95,7 @@ impl Run {
             registry: authors.to_vec(),
             checked: Checked::default(),
             findings: Findings::default(),
-            expected: Expected::default(),
+            last: Last::new(),
             texts: Texts::default(),
             has_packs: true,
         })
