@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_ideas_core::{
     ledger::{Change, Leaf as CoreLeaf, TextFacts, Wanted, project},
     parse_leaf,
+    text::{content_hash, sealed_content_hash},
 };
 use mesh_schemas::{
     ErrorCode, Problem,
@@ -46,7 +47,8 @@ impl Parsed {
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     texts: Texts,
-    facts: BTreeMap<EntryId, TextFacts>,
+    /// Of those that were sealed.
+    keys: BTreeMap<EntryId, [u8; 32]>,
 }
 
 impl Beside {
@@ -61,11 +63,7 @@ impl Beside {
         for parsed in leaves {
             let body = parsed.entry.say.body().and_then(|body| stored.get(&body.hash));
             let Some((text, key)) = body.and_then(|body| opened(body, &keys)) else { continue };
-            if TextFacts::follow_from(&parsed.entry.say) {
-                let sealed = |key| TextFacts::sealed(&text, key);
-                let facts = key.map_or_else(|| TextFacts::plain(&text), sealed);
-                beside.facts.insert(parsed.leaf.id, facts);
-            }
+            beside.keys.extend(key.map(|key| (parsed.leaf.id, *key)));
             beside.texts.insert(parsed.leaf.id, text);
         }
         Ok(beside)
@@ -76,10 +74,24 @@ impl Beside {
         self.texts.get(entry).map(String::as_str)
     }
 
+    /// The hash of the content of a leaf's text, if that is at hand.
+    pub(crate) fn content(&self, parsed: &Parsed) -> Option<Sha256> {
+        let text = self.text_of(&parsed.leaf.id)?;
+        let key = self.keys.get(&parsed.leaf.id);
+        Some(key.map_or_else(|| content_hash(text), |key| sealed_content_hash(text, key)))
+    }
+
+    /// What follows from the text of a leaf, if that is at hand.
+    pub(crate) fn facts(&self, parsed: &Parsed) -> Option<TextFacts> {
+        let follow = TextFacts::follow_from(&parsed.entry.say);
+        let text = self.text_of(&parsed.leaf.id).filter(|_| follow)?;
+        let key = self.keys.get(&parsed.leaf.id);
+        Some(key.map_or_else(|| TextFacts::plain(text), |key| TextFacts::sealed(text, key)))
+    }
+
     /// What each of the leaves changes, in their order.
     pub(crate) fn changes(&self, leaves: &[Parsed]) -> Vec<Vec<Change>> {
-        let facts = |parsed: &Parsed| self.facts.get(&parsed.leaf.id).cloned();
-        leaves.iter().map(|parsed| parsed.changes(facts(parsed))).collect()
+        leaves.iter().map(|parsed| parsed.changes(self.facts(parsed))).collect()
     }
 }
 

@@ -42,11 +42,13 @@ pub struct Options {
     pub drain: &'static str,
     /// More arguments of `mesh up`.
     pub args: Vec<String>,
+    /// `MESH_LOG` of all its parts, when another than what this process has.
+    pub log: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, cpu: "2", drain: "1s", args: Vec::new() }
+        Self { nodes: 1, cpu: "2", drain: "1s", args: Vec::new(), log: None }
     }
 }
 
@@ -272,6 +274,7 @@ async fn start(options: &Options, dir: &Path, log: &str) -> Process {
     command.args(["--nodes", &options.nodes.to_string(), "--cpu", options.cpu]);
     command.args(&options.args).arg("--data").arg(dir.join("data"));
     command.env("MESH_NATS_SERVER", crate::tools::nats_server());
+    command.envs(options.log.map(|filter| ("MESH_LOG", filter)));
     // What an earlier start said is not this one's word.
     let _ = fs::remove_file(dir.join(log));
     let mut up = Process::start(&mut command, &dir.join(log));

@@ -21,7 +21,7 @@ use mesh_tests::{
     mesh::{Mesh, Options},
     wait::wait_for,
 };
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// Longest wait for anything, on a busy machine.
@@ -144,4 +144,34 @@ async fn an_idea_with_more_than_an_answer_has_room_for_is_shown_whole() {
     let dot = ann.does(&["graph", "--dot"]).await;
     assert_eq!(dot.matches(" -> ").count(), CHILDREN);
     ann.is_refused(&["graph", &hub, "--depth", "17"], "E_USAGE", 2).await;
+}
+
+/// Goal: what the ledger does for somebody is in the trace of the command that led to it. Method: the registry's log tells of
+/// what an idea's author asked, and of a job that began and ended by itself, each with its trace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_goes_on_in_the_ledger() {
+    let log = Some("info,async_nats=warn,mesh_ideas=debug");
+    let mesh = Mesh::start(&Options { log, ..Options::default() }).await;
+    let trace = mesh_fabric::ids::trace_parent();
+    let nowhere = mesh.http().request(Method::GET, "/api/v1/ideas/idea_00000000");
+    let nowhere = nowhere.header("traceparent", trace.to_string());
+    assert_eq!(Http::answer(nowhere).await.unwrap().0, StatusCode::NOT_FOUND);
+    let told = |trace_id: &str, of: &str| {
+        let said = std::fs::read_to_string(mesh.data().join("ideas.log")).unwrap();
+        said.lines().filter(|line| line.contains(trace_id) && line.contains(of)).count()
+    };
+    wait_for(SOON, "the refusal is told of with its trace", async || {
+        (told(&trace.trace_id(), "E_NOT_FOUND") == 1).then_some(())
+    })
+    .await;
+    let ann = Person::new(&mesh, "ann");
+    let mut spec = JobSpec::new(["true"]);
+    spec.idea = Some(ann.does(&["add", "An idea with a trace"]).await.parse().unwrap());
+    let job = mesh.submit(&spec).await;
+    mesh.finished(job.job, SOON).await;
+    // That it waits, and that it has ended.
+    wait_for(SOON, "the job's ends are told of with its trace", async || {
+        (told(&job.trace_id, "job_state") >= 2).then_some(())
+    })
+    .await;
 }

@@ -1,8 +1,11 @@
 //! That a log which was begun anew has the entries that were seen of the old one: its own first entry, and behind that those,
 //! in their order. The head that was seen is the proof: the new log's leaves must give its root.
 
+use std::pin::pin;
+
+use futures::TryStreamExt as _;
 use mesh_schemas::{ErrorCode, Problem, idea::Say};
-use mesh_tlog::{Hash, TreeHead, leaf_hash, node_hash};
+use mesh_tlog::{EMPTY_ROOT, Hash, TreeHead, leaf_hash, node_hash};
 
 use super::tiles::Source;
 
@@ -20,29 +23,33 @@ pub(super) struct Carried<'a> {
 }
 
 impl Carried<'_> {
-    /// The new log, of this head, has every entry that was seen.
+    /// The new log, of this head, has every entry that was seen. Tile by tile: neither log is ever in memory.
     ///
     /// # Errors
     /// `E_LEDGER_ROLLBACK` when it ends before, `E_LEDGER_FORK` when others stand there, naming the first that is missing;
     /// and whatever keeps the new log's files from being read.
     pub(super) async fn check(&self, head: TreeHead) -> Result<(), Problem> {
-        let wanted = self.seen.size.saturating_add(1).min(head.size);
-        let leaves = self.new.leaves(wanted, head).await?;
-        let own = leaves.get(1..).unwrap_or_default();
-        if self.is_seen(own) {
-            return Ok(());
-        }
         // The old log may have been begun anew itself: its first entry is not carried over.
         let origin = self.origin_leaf().await?;
         let before = u64::from(origin.is_some());
-        let carried: Vec<Hash> =
-            origin.into_iter().chain(own.iter().copied()).take(entries(self.seen.size)).collect();
-        if self.is_seen(&carried) { Ok(()) } else { Err(self.missing(own, before).await?) }
-    }
-
-    /// These are all the leaves that were seen.
-    fn is_seen(&self, leaves: &[Hash]) -> bool {
-        leaves.len() == entries(self.seen.size) && root(leaves) == Some(self.seen.root)
+        let wanted = self.seen.size.saturating_add(1).min(head.size);
+        let (mut all, mut own, mut carried) = <(Growing, Growing, Growing)>::default();
+        origin.into_iter().for_each(|leaf| carried.push(leaf));
+        let mut leaves = pin!(self.new.leaves(wanted, head));
+        while let Some(leaf) = leaves.try_next().await? {
+            if all.size() > 0 {
+                [&mut own, &mut carried]
+                    .into_iter()
+                    .filter(|grown| grown.size() < self.seen.size)
+                    .for_each(|grown| grown.push(leaf));
+            }
+            all.push(leaf);
+        }
+        self.new.prove_first(all.head(), head).await?;
+        if own.head() == self.seen || carried.head() == self.seen {
+            return Ok(());
+        }
+        Err(self.missing(all.size().saturating_sub(1), before, head).await?)
     }
 
     /// The old log's own first entry; none when that is an idea like the others, or when its files are gone. Believed only
@@ -53,28 +60,44 @@ impl Carried<'_> {
         Ok(first.map(|first| leaf_hash(&mesh_ideas_core::entry::leaf_data(&first))))
     }
 
-    /// Names the first entry of the old log that the new one has not, as far as the old one's files tell.
-    async fn missing(&self, own: &[Hash], before: u64) -> Result<Problem, Problem> {
-        let old = unless_gone(self.old.leaves(self.seen.size, self.named).await)?;
-        let old = old.filter(|old| root(old) == Some(self.seen.root)).unwrap_or_default();
-        let behind = old.iter().skip(entries(before));
-        let same = behind.zip(own).take_while(|(old, own)| old == own).count();
-        let end = own.len() as u64 + before;
-        let (code, first) = if old.is_empty() && end >= self.seen.size {
-            let detail = format!(
-                "it is not known which of the {} entries seen of {} it has not: the old files are gone",
-                self.seen.size, self.origin
-            );
-            return Ok(Problem::new(ErrorCode::LedgerFork, detail));
-        } else if old.is_empty() || same == own.len() {
-            (ErrorCode::LedgerRollback, end)
-        } else {
-            (ErrorCode::LedgerFork, same as u64 + before)
+    /// Names the first entry of the old log that the new one has not, as far as the old one's files tell. The new one has so
+    /// many entries behind its own first.
+    async fn missing(&self, own: u64, before: u64, head: TreeHead) -> Result<Problem, Problem> {
+        let same = unless_gone(self.in_common(before, head).await)?.flatten();
+        let end = own.saturating_add(before);
+        let (code, first) = match same {
+            None if end >= self.seen.size => {
+                let detail = format!(
+                    "it is not known which of the {} entries seen of {} it has not: the old files are gone",
+                    self.seen.size, self.origin
+                );
+                return Ok(Problem::new(ErrorCode::LedgerFork, detail));
+            }
+            Some(same) if same < own => (ErrorCode::LedgerFork, same.saturating_add(before)),
+            Some(_) | None => (ErrorCode::LedgerRollback, end),
         };
         let (size, origin) = (self.seen.size, self.origin);
         let detail =
             format!("it goes on without entry {first} of {origin}, of which {size} were seen");
         Ok(Problem::new(code, detail))
+    }
+
+    /// How many entries follow each other in both logs, behind the first ones of each; nothing when the old log's files
+    /// are not those of what was seen.
+    async fn in_common(&self, before: u64, head: TreeHead) -> Result<Option<u64>, Problem> {
+        let wanted = self.seen.size.saturating_add(1).min(head.size);
+        let mut new = pin!(self.new.leaves(wanted, head));
+        let mut old = pin!(self.old.leaves(self.seen.size, self.named));
+        new.try_next().await?;
+        let (mut seen, mut same, mut differs) = (Growing::default(), 0, false);
+        while let Some(leaf) = old.try_next().await? {
+            if seen.size() >= before && !differs {
+                differs = new.try_next().await? != Some(leaf);
+                same += u64::from(!differs);
+            }
+            seen.push(leaf);
+        }
+        Ok((seen.head() == self.seen).then_some(same))
     }
 }
 
@@ -89,22 +112,32 @@ fn unless_gone<T>(read: Result<T, Problem>) -> Result<Option<T>, Problem> {
     }
 }
 
-/// The root over these leaves; none over none.
-pub(super) fn root(leaves: &[Hash]) -> Option<Hash> {
-    // Whole subtrees, largest first, each with how many leaves it is over.
-    let mut trees: Vec<(u64, Hash)> = Vec::new();
-    for leaf in leaves {
-        let mut tree = (1, *leaf);
-        while let Some((_, left)) = trees.pop_if(|(width, _)| *width == tree.0) {
-            tree = (tree.0 * 2, node_hash(left, tree.1));
-        }
-        trees.push(tree);
-    }
-    trees.into_iter().map(|(_, hash)| hash).rev().reduce(|right, left| node_hash(left, right))
+/// A log that grows leaf by leaf.
+#[derive(Debug, Default)]
+pub(super) struct Growing {
+    /// Whole subtrees, largest first, each with how many leaves it is over.
+    trees: Vec<(u64, Hash)>,
 }
 
-fn entries(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
+impl Growing {
+    pub(super) fn push(&mut self, leaf: Hash) {
+        let mut tree = (1, leaf);
+        while let Some((_, left)) = self.trees.pop_if(|(width, _)| *width == tree.0) {
+            tree = (tree.0 * 2, node_hash(left, tree.1));
+        }
+        self.trees.push(tree);
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.trees.iter().map(|(width, _)| width).sum()
+    }
+
+    /// How many leaves there are, and the root over them.
+    pub(super) fn head(&self) -> TreeHead {
+        let hashes = self.trees.iter().map(|(_, hash)| *hash).rev();
+        let root = hashes.reduce(|right, left| node_hash(left, right)).unwrap_or(EMPTY_ROOT);
+        TreeHead { size: self.size(), root }
+    }
 }
 
 #[cfg(test)]
@@ -115,12 +148,13 @@ mod tests {
 
     #[test]
     fn the_root_is_that_of_the_log() {
-        assert_eq!(root(&[]), None);
+        let mut grown = Growing::default();
+        assert_eq!(grown.head(), TreeHead::EMPTY);
         let entries: Vec<String> = (0..300).map(|n| format!("entry {n}")).collect();
-        let leaves: Vec<Hash> = entries.iter().map(|e| leaf_hash(e.as_bytes())).collect();
-        for size in [1, 2, 3, 4, 7, 255, 256, 257, 300] {
+        for (size, entry) in (1..).zip(&entries) {
+            grown.push(leaf_hash(entry.as_bytes()));
             let (edge, _files) = Edge::empty().integrate(&entries[..size]).unwrap();
-            assert_eq!(root(&leaves[..size]), Some(edge.head().root), "{size}");
+            assert_eq!(grown.head(), edge.head(), "{size}");
         }
     }
 }

@@ -23,6 +23,12 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks. A busy log has a new head, which nobody has cosigned yet, four times a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How often a log may be begun anew while a command follows it.
+const MOVES_MAX: usize = 4;
+
+/// What a log shows, with its verifier and its head.
+type Shown = (LedgerCheckpoint, TrustedLog, SignedCheckpoint);
+
 /// The log of one cluster.
 pub(crate) struct Log {
     client: Client,
@@ -43,10 +49,39 @@ impl Log {
     /// being asked.
     pub(crate) async fn open(client: Client, witnesses: Witnesses) -> Result<Self, Problem> {
         let memory = Memory::of(&client)?;
-        // Of two commands at once the one with the older head would see the log go back.
-        let _held = memory.hold().await?;
-        let key = memory.key()?;
-        let (shown, log, seen) = witnessed(&client, &witnesses, key.as_deref()).await?;
+        for _ in 0..MOVES_MAX {
+            // Of two commands at once the one with the older head would see the log go back.
+            let held = memory.hold().await?;
+            let key = memory.key()?;
+            let (shown, log, seen) = witnessed(&client, &witnesses, key.as_deref()).await?;
+            let Some(other) = key.as_ref().filter(|key| **key != shown.key) else {
+                let shown = (shown, log, seen);
+                return Self::open_held(client, witnesses, memory, (key, shown)).await;
+            };
+            let (client, memory, key) = (&client, &memory, other.as_str());
+            let old = trusted(key)?;
+            let (head, registry) = (memory.head(&old)?, memory.authors(&old)?);
+            let moved = Moved { client, memory, shown: &shown, seen: &seen, key, head, registry };
+            // Large logs take long to be compared: nobody is kept waiting for it.
+            drop(held);
+            let steps = moved.follow().await?;
+            let _held = memory.hold().await?;
+            // Unless another command has followed it meanwhile.
+            if memory.key()?.as_deref() == Some(key) && memory.head(&old)? == moved.head {
+                moved.remember(&steps)?;
+            }
+        }
+        let detail = "the log was begun anew again and again while it was followed";
+        Err(Problem::new(ErrorCode::Busy, detail).hint("try again in a minute"))
+    }
+
+    /// With what is remembered held, of a log that has the key that is remembered, or none is.
+    async fn open_held(
+        client: Client,
+        witnesses: Witnesses,
+        memory: Memory,
+        (key, (shown, log, seen)): (Option<String>, Shown),
+    ) -> Result<Self, Problem> {
         let mut authors = vouched(&log, &shown.authors)?;
         match key {
             None => {
@@ -54,17 +89,12 @@ impl Log {
                 memory.keep_authors(&shown.authors)?;
                 output::note(format!("the log's key from now on: {}", shown.key));
             }
-            Some(key) if key == shown.key => {
+            Some(_) => {
                 let remembered = memory.authors(&log)?;
                 if remembered.is_empty() && !authors.is_empty() {
                     memory.keep_authors(&shown.authors)?;
                 }
                 authors = same_authors(remembered, authors)?;
-            }
-            Some(key) => {
-                let (client, memory) = (&client, &memory);
-                let moved = Moved { client, memory, shown: &shown, seen: &seen, key: &key };
-                moved.follow().await?;
             }
         }
         let head = match memory.head(&log)? {
@@ -166,7 +196,7 @@ async fn witnessed(
     client: &Client,
     witnesses: &Witnesses,
     known: Option<&str>,
-) -> Result<(LedgerCheckpoint, TrustedLog, SignedCheckpoint), Problem> {
+) -> Result<Shown, Problem> {
     let begun = Instant::now();
     let mut least = None;
     loop {

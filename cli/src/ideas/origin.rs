@@ -30,25 +30,39 @@ pub(super) struct Moved<'a> {
     pub(super) seen: &'a SignedCheckpoint,
     /// The key that is remembered.
     pub(super) key: &'a str,
+    /// The head that is remembered.
+    pub(super) head: Option<SignedCheckpoint>,
+    /// The registry's keys that are remembered.
+    pub(super) registry: Vec<AuthorId>,
 }
 
+/// The first entries that lead from a new log back to the one that is remembered, newest first.
+#[derive(Debug)]
+pub(super) struct Steps(Vec<Entry>);
+
 impl Moved<'_> {
-    /// Remembers the new log instead of the old one, which is kept as evidence.
+    /// Follows it from the head that is remembered. Of large logs that takes long, and changes nothing.
     ///
     /// # Errors
     /// `E_LEDGER_FORK`, `E_LEDGER_ROLLBACK` naming the evidence; and whatever keeps the log's files from being read.
-    pub(super) async fn follow(&self) -> Result<(), Problem> {
+    pub(super) async fn follow(&self) -> Result<Steps, Problem> {
         let old = trusted(self.key)?;
-        let head = self.memory.head(&old)?;
         if vouched(&trusted(&self.shown.key)?, &self.shown.authors)?.is_empty() {
             let problem = fork("it does not say which keys its registry has".into());
-            return Err(self.refused(head, &problem));
+            return Err(self.refused(&problem));
         }
-        let steps = match self.steps(old.origin(), head.as_ref()).await {
-            Ok(steps) => steps,
-            Err(problem) if is_refusal(&problem) => return Err(self.refused(head, &problem)),
-            Err(problem) => return Err(problem),
-        };
+        match self.steps(old.origin()).await {
+            Ok(steps) => Ok(Steps(steps)),
+            Err(problem) if is_refusal(&problem) => Err(self.refused(&problem)),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Remembers the new log instead of the old one, which is kept as evidence.
+    ///
+    /// # Errors
+    /// `E_FILE`.
+    pub(super) fn remember(&self, Steps(steps): &Steps) -> Result<(), Problem> {
         let next = Next {
             key: &self.shown.key,
             authors: &self.shown.authors,
@@ -58,31 +72,25 @@ impl Moved<'_> {
         let kept = self.memory.move_on(&next, &[("origins", entries.join("\n"))])?;
         output::note(format!(
             "the log {} goes on as {}, which names the old one's last head; what was remembered is kept in {}",
-            old.origin(),
+            trusted(self.key)?.origin(),
             self.seen.origin(),
             kept.display()
         ));
         Ok(())
     }
 
-    /// The first entries that lead from the new log back to the old one, newest first.
-    async fn steps(
-        &self,
-        old_origin: &str,
-        old_head: Option<&SignedCheckpoint>,
-    ) -> Result<Vec<Entry>, Problem> {
-        let registry = self.memory.authors(&trusted(self.key)?)?;
+    async fn steps(&self, old_origin: &str) -> Result<Vec<Entry>, Problem> {
         let (mut origin, mut head) = (self.seen.origin().to_owned(), self.seen.head());
         let mut key = Some(self.shown.key.as_str());
         let mut steps = Vec::new();
         while steps.len() < ORIGINS_MAX {
             let version = version_of(&origin);
             let first = Source { client: self.client, version }.first_entry(head).await?;
-            let (before, named) = beginning(&first, &registry, key.take())?;
+            let (before, named) = beginning(&first, &self.registry, key.take())?;
             steps.push(first);
             if before == old_origin {
-                self.check_within(old_head, &before, named).await?;
-                self.check_carried(old_head, &before, named).await?;
+                self.check_within(&before, named).await?;
+                self.check_carried(&before, named).await?;
                 return Ok(steps);
             }
             (origin, head) = (before, named);
@@ -91,13 +99,8 @@ impl Moved<'_> {
     }
 
     /// What was seen of the old log is within the head that it is said to have ended with.
-    async fn check_within(
-        &self,
-        seen: Option<&SignedCheckpoint>,
-        origin: &str,
-        named: TreeHead,
-    ) -> Result<(), Problem> {
-        let Some(seen) = seen else { return Ok(()) };
+    async fn check_within(&self, origin: &str, named: TreeHead) -> Result<(), Problem> {
+        let Some(seen) = &self.head else { return Ok(()) };
         let ours = seen.head();
         if ours.size > named.size {
             let detail = format!(
@@ -119,13 +122,10 @@ impl Moved<'_> {
     }
 
     /// What was seen of the old log is in the new one.
-    async fn check_carried(
-        &self,
-        seen: Option<&SignedCheckpoint>,
-        origin: &str,
-        named: TreeHead,
-    ) -> Result<(), Problem> {
-        let Some(seen) = seen.map(SignedCheckpoint::head).filter(|seen| seen.size > 0) else {
+    async fn check_carried(&self, origin: &str, named: TreeHead) -> Result<(), Problem> {
+        let Some(seen) =
+            self.head.as_ref().map(SignedCheckpoint::head).filter(|seen| seen.size > 0)
+        else {
             return Ok(());
         };
         let carried = Carried {
@@ -160,13 +160,13 @@ impl Moved<'_> {
         }
     }
 
-    fn refused(&self, remembered: Option<SignedCheckpoint>, problem: &Problem) -> Problem {
+    fn refused(&self, problem: &Problem) -> Problem {
         let mut files = vec![
             ("seen.checkpoint", self.seen.to_string()),
             ("seen.key", self.shown.key.clone()),
             ("remembered.key", self.key.to_owned()),
         ];
-        files.extend(remembered.map(|head| ("remembered.checkpoint", head.to_string())));
+        files.extend(self.head.iter().map(|head| ("remembered.checkpoint", head.to_string())));
         let detail = format!(
             "the log shows the key {}, and {} was seen first: {}",
             self.shown.key, self.key, problem.detail

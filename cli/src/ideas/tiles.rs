@@ -8,15 +8,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use mesh_ideas_core::parse_leaf;
 use mesh_schemas::{ErrorCode, Problem, idea::Entry};
 use mesh_tlog::{
-    EMPTY_ROOT, HASH_BYTES, Hash, Level, ProveError, Prover, ReadTiles, TILE_WIDTH, Tile, TreeHead,
+    HASH_BYTES, Hash, Level, ProveError, Prover, ReadTiles, TILE_WIDTH, Tile, TreeHead,
     consistency_tiles, decode_bundle, inclusion_tiles, leaf_hash, verify_consistency,
 };
 
-use super::carried::root;
 use crate::client::Client;
+
+/// Files of a log that are asked for at a time.
+const TILES_IN_FLIGHT_MAX: usize = 16;
 
 /// Tiles in memory.
 type Tiles = BTreeMap<Tile, Vec<u8>>;
@@ -66,36 +69,39 @@ impl Source<'_> {
         Prover::new(tiles, head).consistency(old_size).map_err(|error| unproved(&error))
     }
 
-    /// The first leaves of the log of this head, proved to be those.
+    /// The first leaves of the log of this head, in their order. What they are worth [`Self::prove_first`] says.
+    pub(super) fn leaves(
+        self,
+        count: u64,
+        head: TreeHead,
+    ) -> impl Stream<Item = Result<Hash, Problem>> {
+        let width = u64::from(TILE_WIDTH);
+        let tiles = (0..count.div_ceil(width))
+            .map_while(move |index| Tile::in_log(Level::Hashes(0), index, head.size));
+        let fetch = move |tile: Tile| async move {
+            let (_, bytes) = self.tile(&tile).await?;
+            let left = count.saturating_sub(tile.first_leaf()).min(u64::from(tile.width()));
+            let hashes = bytes.chunks_exact(HASH_BYTES).take(usize::try_from(left).unwrap_or(0));
+            let hashes: Vec<_> = hashes.filter_map(|hash| hash.try_into().ok().map(Hash)).collect();
+            Ok::<_, Problem>(stream::iter(hashes.into_iter().map(Ok)))
+        };
+        stream::iter(tiles).map(fetch).buffered(TILES_IN_FLIGHT_MAX).try_flatten()
+    }
+
+    /// Proves that the log of this head begins with the first one.
     ///
     /// # Errors
     /// As [`Self::consistency`].
-    pub(super) async fn leaves(&self, count: u64, head: TreeHead) -> Result<Vec<Hash>, Problem> {
-        let wrong = |error: &dyn std::fmt::Display| {
-            let detail = format!("the log's leaves are not those of its head: {error}");
-            Problem::new(ErrorCode::Integrity, detail)
-        };
-        let mut leaves = Vec::new();
-        for index in 0.. {
-            if index * u64::from(TILE_WIDTH) >= count {
-                break;
-            }
-            let Some(tile) = Tile::in_log(Level::Hashes(0), index, head.size) else { break };
-            let (_, bytes) = self.tile(&tile).await?;
-            let hashes = bytes.chunks_exact(HASH_BYTES).take(usize::from(tile.width()));
-            leaves.extend(hashes.filter_map(|hash| hash.try_into().ok().map(Hash)));
-        }
-        leaves.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-        let whole =
-            || TreeHead { size: leaves.len() as u64, root: root(&leaves).unwrap_or(EMPTY_ROOT) };
-        let first = whole();
+    pub(super) async fn prove_first(&self, first: TreeHead, head: TreeHead) -> Result<(), Problem> {
         let proof = match first.size {
-            0 => return Ok(leaves),
+            0 => return Ok(()),
             size if size == head.size => Vec::new(),
             size => self.consistency(size, head).await?,
         };
-        verify_consistency(first, head, &proof).map_err(|error| wrong(&error))?;
-        Ok(leaves)
+        verify_consistency(first, head, &proof).map_err(|error| {
+            let detail = format!("the log's leaves are not those of its head: {error}");
+            Problem::new(ErrorCode::Integrity, detail)
+        })
     }
 
     /// The proof that the entry with this index is in the log of this head.

@@ -25,5 +25,6 @@ pub use change::{Change, TextFacts};
 pub use decide::{Decision, decide};
 pub use project::{Leaf, project};
 pub use propose::proposal;
+pub use reach::is_acyclic;
 pub use rows::{ContentRow, EdgeKey, EdgeRow, EntryRow, IdeaRow, JobRow, Ledger, RankRow, SeenRow};
 pub use wanted::Wanted;

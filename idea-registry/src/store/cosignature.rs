@@ -23,10 +23,11 @@ pub struct Cosigned {
     pub at: Timestamp,
 }
 
-#[derive(FromRow)]
-struct Row {
-    witness: String,
-    size: i64,
+/// The same as its row has it, whether or not that can be read.
+#[derive(Debug, FromRow)]
+pub(crate) struct CosignedRecord {
+    pub(crate) witness: String,
+    pub(crate) size: i64,
     root: String,
     line: String,
     made_at: i64,
@@ -35,11 +36,17 @@ struct Row {
 impl Store {
     /// The newest cosignature of each witness.
     pub async fn cosigned(&self, log: u32) -> Result<Vec<Cosigned>, StoreError> {
+        self.cosigned_records(log).await?.into_iter().map(Cosigned::try_from).collect()
+    }
+
+    /// The same as rows.
+    pub(crate) async fn cosigned_records(
+        &self,
+        log: u32,
+    ) -> Result<Vec<CosignedRecord>, StoreError> {
         let text = "SELECT witness, size, root, line, made_at FROM cosignature \
             WHERE log = $1 ORDER BY witness";
-        let query = Query::new("reading cosignatures", text).int(i64::from(log));
-        let rows: Vec<Row> = self.db.fetch(query).await?;
-        rows.into_iter().map(Cosigned::try_from).collect()
+        self.db.fetch(Query::new("reading cosignatures", text).int(i64::from(log))).await
     }
 }
 
@@ -65,10 +72,10 @@ impl Tx {
     }
 }
 
-impl TryFrom<Row> for Cosigned {
+impl TryFrom<CosignedRecord> for Cosigned {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+    fn try_from(row: CosignedRecord) -> Result<Self, StoreError> {
         Ok(Self {
             witness: row.witness,
             size: number("cosignature.size", row.size)?,

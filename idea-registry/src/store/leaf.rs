@@ -1,5 +1,7 @@
 //! The leaves of the log, and the checkpoints over them. Only ever added to.
 
+use std::collections::BTreeSet;
+
 use mesh_schemas::{
     Timestamp,
     idea::{EntryId, Sha256},
@@ -9,7 +11,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    sql::{Dialects, Query, from_rows, number, parse},
+    sql::{Dialects, Query, among, from_rows, number, parse},
 };
 use crate::pack::Erasures;
 
@@ -50,9 +52,10 @@ struct Data {
     data: String,
 }
 
-#[derive(FromRow)]
-struct SizeRoot {
-    size: i64,
+/// A checkpoint as its row has it, whether or not that can be read.
+#[derive(Debug, FromRow)]
+pub(crate) struct CheckpointRecord {
+    pub(crate) size: i64,
     root: String,
 }
 
@@ -74,6 +77,12 @@ const INSERT: Dialects = from_rows!(
     "INSERT INTO leaf (log, idx, id, hash, data) \
      SELECT CAST($2 AS BIGINT), CAST(r.value->>'i' AS BIGINT), r.value->>'d', r.value->>'h', \
         r.value->>'t'",
+    ""
+);
+
+const NAMED: Dialects = among!(
+    "SELECT l.idx, l.id, l.hash, l.data FROM leaf l WHERE l.log = $2 AND l.id",
+    "r.value->>0",
     ""
 );
 
@@ -104,6 +113,29 @@ impl Store {
         self.db.fetch(query.int(i64::from(log)).count(from).count(count)).await
     }
 
+    /// The leaves of these entries, as far as they are there, as rows.
+    pub(crate) async fn leaves_of(
+        &self,
+        log: u32,
+        ids: &BTreeSet<EntryId>,
+    ) -> Result<Vec<LeafRow>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<[EntryId; 1]> = ids.iter().map(|id| [*id]).collect();
+        let query = Query::over("reading the leaves of entries", NAMED, &rows)?;
+        self.db.fetch(query.int(i64::from(log))).await
+    }
+
+    /// The first leaf whose entry a leaf before it has as well.
+    pub(crate) async fn repeated_leaf(&self, log: u32) -> Result<Option<u64>, StoreError> {
+        let text = "SELECT MAX(idx) AS count FROM leaf WHERE log = $1 \
+            GROUP BY id HAVING COUNT(*) > 1 ORDER BY 1 LIMIT 1";
+        let query = Query::new("looking for repeated leaves", text).int(i64::from(log));
+        let found: Vec<Count> = self.db.fetch(query).await?;
+        found.first().map(|row| number("leaf.idx", row.count)).transpose()
+    }
+
     /// Which texts were erased, as the leaves say. Reads all of them.
     pub(crate) async fn erasures(&self, log: u32) -> Result<Erasures, StoreError> {
         let text = "SELECT idx, data FROM leaf \
@@ -124,19 +156,24 @@ impl Store {
         found.first().map(|row| number("leaf.idx", row.count)).transpose()
     }
 
-    /// All checkpoints that have a row, smallest first.
-    pub async fn checkpoints(&self, log: u32) -> Result<Vec<CheckpointRow>, StoreError> {
-        let text = "SELECT size, root FROM checkpoint WHERE log = $1 ORDER BY size";
-        let query = Query::new("reading checkpoints", text).int(i64::from(log));
-        let rows: Vec<SizeRoot> = self.db.fetch(query).await?;
-        rows.into_iter().map(CheckpointRow::try_from).collect()
+    /// Rows of checkpoints behind one of this size, smallest first.
+    pub(crate) async fn checkpoint_records(
+        &self,
+        log: u32,
+        behind: i64,
+        count: u64,
+    ) -> Result<Vec<CheckpointRecord>, StoreError> {
+        let text = "SELECT size, root FROM checkpoint \
+            WHERE log = $1 AND size > $2 ORDER BY size LIMIT $3";
+        let query = Query::new("reading checkpoints", text);
+        self.db.fetch(query.int(i64::from(log)).int(behind).count(count)).await
     }
 
     /// The largest checkpoint that has a row.
     pub async fn last_checkpoint(&self, log: u32) -> Result<Option<CheckpointRow>, StoreError> {
         let text = "SELECT size, root FROM checkpoint WHERE log = $1 ORDER BY size DESC LIMIT 1";
         let query = Query::new("reading the last checkpoint", text).int(i64::from(log));
-        let rows: Vec<SizeRoot> = self.db.fetch(query).await?;
+        let rows: Vec<CheckpointRecord> = self.db.fetch(query).await?;
         rows.into_iter().next().map(CheckpointRow::try_from).transpose()
     }
 }
@@ -191,10 +228,10 @@ impl TryFrom<LeafRow> for Leaf {
     }
 }
 
-impl TryFrom<SizeRoot> for CheckpointRow {
+impl TryFrom<CheckpointRecord> for CheckpointRow {
     type Error = StoreError;
 
-    fn try_from(row: SizeRoot) -> Result<Self, StoreError> {
+    fn try_from(row: CheckpointRecord) -> Result<Self, StoreError> {
         Ok(Self {
             size: number("checkpoint.size", row.size)?,
             root: parse("checkpoint.root", &row.root)?,

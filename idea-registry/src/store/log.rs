@@ -21,8 +21,9 @@ pub struct LogRow {
     pub author: AuthorId,
 }
 
-#[derive(FromRow)]
-struct Row {
+/// The same as its row has it, whether or not that can be read.
+#[derive(Debug, FromRow)]
+pub(crate) struct LogRecord {
     version: i64,
     origin: String,
     key: String,
@@ -32,9 +33,13 @@ struct Row {
 impl Store {
     /// All logs, oldest first; the last one is current.
     pub async fn logs(&self) -> Result<Vec<LogRow>, StoreError> {
+        self.log_records().await?.into_iter().map(LogRow::try_from).collect()
+    }
+
+    /// The same as rows.
+    pub(crate) async fn log_records(&self) -> Result<Vec<LogRecord>, StoreError> {
         let text = "SELECT version, origin, key, author FROM log ORDER BY version";
-        let rows: Vec<Row> = self.db.fetch(Query::new("reading its logs", text)).await?;
-        rows.into_iter().map(LogRow::try_from).collect()
+        self.db.fetch(Query::new("reading its logs", text)).await
     }
 }
 
@@ -57,11 +62,11 @@ impl Tx {
     }
 }
 
-impl TryFrom<Row> for LogRow {
+impl TryFrom<LogRecord> for LogRow {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { version, origin, key, author } = row;
+    fn try_from(row: LogRecord) -> Result<Self, StoreError> {
+        let LogRecord { version, origin, key, author } = row;
         let version = number("log.version", version)?;
         Ok(Self { version, origin, key, author: parse("log.author", &author)? })
     }

@@ -27,8 +27,9 @@ pub use leaf::{CheckpointRow, Leaf};
 pub use log::LogRow;
 
 pub(crate) use body::{Keys, Subjects};
+pub(crate) use cosignature::CosignedRecord;
 pub(crate) use db::Database;
-pub(crate) use leaf::LeafRow;
+pub(crate) use leaf::{CheckpointRecord, LeafRow};
 pub(crate) use lock::{WriterLock, lock_directories};
 use sql::failed;
 pub(crate) use tx::Tx;

@@ -2,7 +2,7 @@
 //! looked after like its own.
 
 use mesh_ideas_core::parse_leaf;
-use mesh_schemas::Problem;
+use mesh_schemas::{Problem, idea::AuthorId};
 use mesh_tlog::{TILE_WIDTH, TreeHead, leaf_hash};
 
 use super::{Finding, entry, files::Place as Where, local::Run};
@@ -19,31 +19,26 @@ use crate::{
 pub(super) async fn all(
     place: &Place,
     store: &Store,
+    logs: Vec<LogRow>,
+    authors: &[AuthorId],
     later: &Erasures,
 ) -> Result<Vec<Finding>, Problem> {
-    let mut logs = store.logs().await?;
-    logs.pop();
     let mut found = Vec::new();
     for log in logs {
-        found.extend(one(place, store, log, later).await?);
+        let run = Run::begin(store.clone(), log, authors).await?;
+        found.extend(one(place, run, later).await?);
     }
     Ok(found)
 }
 
 /// Files, rows of heads, and rows of leaves. A log whose directory was moved away whole has its rows alone.
-async fn one(
-    place: &Place,
-    store: &Store,
-    log: LogRow,
-    later: &Erasures,
-) -> Result<Vec<Finding>, Problem> {
-    let tiles = TileDir::of_log(&place.data, log.version);
-    let mut run = Run::begin(store.clone(), log).await?;
+async fn one(place: &Place, mut run: Run, later: &Erasures) -> Result<Vec<Finding>, Problem> {
+    let tiles = TileDir::of_log(&place.data, run.log.version);
     // The entries lie elsewhere there: whichever text of the subject it was, it may be gone.
     let later = later.0.keys().map(|subject| (subject.clone(), u64::MAX));
     run.erasures.merge(Erasures(later.collect()));
-    run.has_packs = store.cursor(&packs_cursor(run.log.version)).await?.is_some();
-    let was_signed = store.last_checkpoint(run.log.version).await?.is_some();
+    run.has_packs = run.store.cursor(&packs_cursor(run.log.version)).await?.is_some();
+    let was_signed = run.was_signed().await?;
     let mut head = TreeHead::EMPTY;
     if was_signed && tiles.path().exists() {
         head = run.head(trusted(&run.log).and_then(|key| signed(&tiles, &key)));

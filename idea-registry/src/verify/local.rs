@@ -4,15 +4,14 @@ use mesh_schemas::{Problem, idea::AuthorId};
 use mesh_tlog::{SignedCheckpoint, TreeHead};
 
 use super::{
-    Checked, Finding, Findings, Report, expected::Expected, files::Place as Where, former,
+    Checked, Finding, Findings, Report, files::Place as Where, former, last::Last, logs::Logs,
     texts::Texts,
 };
 use crate::{
     config::ObjectsConfig,
-    identity::Identity,
     pack::Erasures,
     publish::Copy,
-    rebuild::{current, signed, trusted},
+    rebuild::signed,
     registry::{Place, snapshot},
     store::{LogRow, Store},
     tiles::TileDir,
@@ -24,23 +23,24 @@ use crate::{
 ///
 /// # Errors
 /// `E_NOT_FOUND` when there is no ledger, `E_STORE_DOWN`, `E_OBJECTS_DOWN`, `E_IO` when a file cannot be read,
-/// `E_INTEGRITY` when a row of the log itself or of a key cannot be read. What is wrong with the log is in the report.
+/// `E_INTEGRITY` when a row of a key cannot be read. What is wrong with the log is in the report.
 pub async fn local(place: &Place, objects: Option<&ObjectsConfig>) -> Result<Report, Problem> {
     let store = snapshot(place).await?;
-    let log = current(&store).await?;
+    let logs = Logs::read(&store, place).await?;
     store.close().await;
+    let Logs { current, key, former, authors, findings } = logs;
+    let Some(log) = current else { return Ok(unknown(findings)) };
     // The copy, the files and then the rows: each has at least what those before it have, also while a registry goes on.
-    let key = trusted(&log)?;
     let copy = objects.map(|objects| Copy::open(objects, log.version)).transpose()?;
-    let copied = match &copy {
-        Some(copy) => Some(copy.checkpoint(&key).await),
+    let copied = match copy.as_ref().zip(key.as_ref().ok()) {
+        Some((copy, key)) => Some(copy.checkpoint(key).await),
         None => None,
     };
     let tiles = TileDir::of_log(&place.data, log.version);
-    let checkpoint = signed(&tiles, &key);
-    let mut run = Run::begin(snapshot(place).await?, log).await?;
+    let checkpoint = key.and_then(|key| signed(&tiles, &key));
+    let mut run = Run::begin(snapshot(place).await?, log, &authors).await?;
+    run.findings = findings;
     let head = run.head(checkpoint);
-    run.log_row(place)?;
     run.files(&tiles, head, Where::Disk).await?;
     if let Some((copy, copied)) = copy.zip(copied) {
         run.copy(&copy, copied, (&tiles, head)).await?;
@@ -50,10 +50,16 @@ pub async fn local(place: &Place, objects: Option<&ObjectsConfig>) -> Result<Rep
     run.projections().await?;
     let Run { store, checked, findings, log, erasures, .. } = run;
     let mut findings = findings.sorted();
-    findings.extend(former::all(place, &store, &erasures).await?);
+    findings.extend(former::all(place, &store, former, &authors, &erasures).await?);
     store.close().await;
     let (ok, root) = (findings.is_empty(), head.root.to_string());
     Ok(Report { ok, origin: log.origin, signed: head.size, root, checked, findings })
+}
+
+/// Of a log that nothing names there is nothing else to say.
+fn unknown(findings: Findings) -> Report {
+    let (origin, root, checked) = (String::new(), String::new(), Checked::default());
+    Report { ok: false, origin, signed: 0, root, checked, findings: findings.sorted() }
 }
 
 /// A run through one log.
@@ -67,15 +73,18 @@ pub(super) struct Run {
     pub(super) registry: Vec<AuthorId>,
     pub(super) checked: Checked,
     pub(super) findings: Findings,
-    pub(super) expected: Expected,
+    pub(super) last: Last,
     pub(super) texts: Texts,
     /// Whether the texts were ever put beside the tiles: a registry of before did not.
     pub(super) has_packs: bool,
 }
 
 impl Run {
-    pub(super) async fn begin(store: Store, log: LogRow) -> Result<Self, Problem> {
-        let registry = store.logs().await?.iter().map(|log| log.author).collect();
+    pub(super) async fn begin(
+        store: Store,
+        log: LogRow,
+        authors: &[AuthorId],
+    ) -> Result<Self, Problem> {
         let size = store.size(log.version).await?;
         let erasures = store.erasures(log.version).await?;
         Ok(Self {
@@ -83,10 +92,10 @@ impl Run {
             log,
             size,
             erasures,
-            registry,
+            registry: authors.to_vec(),
             checked: Checked::default(),
             findings: Findings::default(),
-            expected: Expected::default(),
+            last: Last::new(),
             texts: Texts::default(),
             has_packs: true,
         })
@@ -106,17 +115,5 @@ impl Run {
             self.findings.add(Finding::at(rows, "leaf", detail));
         }
         head
-    }
-
-    /// The row of the log names the keys that lie beside it.
-    fn log_row(&mut self, place: &Place) -> Result<(), Problem> {
-        let file = Identity::of_file(&place.data, &[])?;
-        // Of a log that was put back the file may be of a later one: the registry does not start then.
-        let other = file.filter(|file| file.version == self.log.version);
-        if other.is_some_and(|file| file.row() != self.log) {
-            let detail = "the row of the log has another origin, key or author than identity.json";
-            self.findings.add(Finding::of("log", detail));
-        }
-        Ok(())
     }
 }

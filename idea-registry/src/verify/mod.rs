@@ -1,14 +1,19 @@
 //! Going through a whole log, trusting nothing: tiles and root, entries and signatures, and with a data
 //! directory also texts, keys, rows and projections, and the copy in the object store. Names the first entry that is bad.
 
+mod digest;
 mod entry;
-mod expected;
 mod files;
+mod follow;
 mod former;
 mod heads;
+mod last;
 mod local;
+mod logs;
+mod named;
 mod remote;
 mod rows;
+mod says;
 mod tables;
 mod texts;
 
@@ -96,6 +101,10 @@ impl Findings {
             Some(_) => {}
             None => self.0.push(finding),
         }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn sorted(mut self) -> Vec<Finding> {

@@ -3,8 +3,9 @@
 use mesh_schemas::Problem;
 use mesh_tlog::{TILE_WIDTH, leaf_hash};
 
-use super::{Finding, entry, local::Run};
+use super::{Finding, entry, local::Run, named::Named};
 use crate::{
+    pack,
     replay::{Beside, Parsed},
     store::{Leaf, LeafRow},
 };
@@ -29,12 +30,35 @@ impl Run {
             }
             self.bodies(&sound).await?;
             let beside = Beside::load(&self.store, &sound).await?;
-            self.expected.take_in(&sound, &beside, &mut self.findings);
+            let named = Named::load(&self.store, self.log.version, &sound).await?;
+            for leaf in &sound {
+                let content = beside.content(leaf).filter(|_| !self.is_erased(leaf));
+                self.last.take_in(leaf, content, &named, &mut self.findings);
+            }
+        }
+        if let Some(index) = self.store.repeated_leaf(self.log.version).await? {
+            self.findings.add(Finding::at(index, "leaf", "the entry is in the log before it"));
         }
         self.texts_and_keys().await
     }
 
+    /// The text of this entry was erased: it says nothing, wherever it may still be.
+    pub(super) fn is_erased(&self, Parsed { leaf, entry }: &Parsed) -> bool {
+        let body = entry.say.body().cloned();
+        let named = body.map(|body| pack::Named { index: leaf.index, body });
+        named.is_some_and(|named| self.erasures.of(&named).is_some())
+    }
+
+    /// The entry of a row that says something.
     fn row(&mut self, index: u64, row: LeafRow) -> Option<Parsed> {
+        let sound = self.sound(index, row);
+        if sound.is_none() {
+            self.last.unsound.insert(index);
+        }
+        sound
+    }
+
+    fn sound(&mut self, index: u64, row: LeafRow) -> Option<Parsed> {
         self.checked.leaves += 1;
         let row = match Leaf::try_from(row) {
             Ok(row) => row,

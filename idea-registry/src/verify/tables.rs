@@ -1,87 +1,121 @@
-//! The tables of projections against what the leaves say, row by row.
+//! The tables of projections against what the leaves say.
 //!
 //! Both sides are compared as JSON arrays of the columns, so that a value that no reader of ours would take is found
-//! like any other. A table's rows are never in memory: what the log says of them is, as hashes.
+//! like any other. Neither side is ever in memory: all rows of a table come to one sum of digests, which does not depend on
+//! their order. Only of a table whose sums differ the rows are compared one by one, as digests, to name the first.
 
 use std::collections::BTreeMap;
 
-use mesh_ideas_core::{
-    ledger::{EntryRow, Ledger, verify_chain},
-    parse_leaf,
-};
-use mesh_schemas::{
-    Problem,
-    idea::{Entry, EntryId, IdeaId},
-};
-use serde_json::{Value, json};
+use mesh_ideas_core::{ledger::verify_chain, parse_leaf};
+use mesh_schemas::{Problem, idea::Entry};
+use serde_json::Value;
 
 use super::{
     Finding,
-    expected::{Digest, digest, row_digest},
+    digest::{Digest, Digests},
+    follow::{Row, circle},
     local::Run,
+    says::{column, word},
 };
-use crate::store::{read::Table, rows::idea_values};
+use crate::store::read::Table;
 
-/// By a row's hash, the index of the entry that it is about.
-type Rows = BTreeMap<Digest, u64>;
+/// The tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Of {
+    Idea,
+    Tag,
+    About,
+    Hidden,
+    Seen,
+    Content,
+    Edge,
+    Job,
+    Opinion,
+    Near,
+    Erased,
+    Words,
+}
 
-/// What the log says of a table.
-type Says = fn(&Run) -> Rows;
+impl Of {
+    const ALL: [Self; 12] = [
+        Self::Idea,
+        Self::Tag,
+        Self::About,
+        Self::Hidden,
+        Self::Seen,
+        Self::Content,
+        Self::Edge,
+        Self::Job,
+        Self::Opinion,
+        Self::Near,
+        Self::Erased,
+        Self::Words,
+    ];
 
-const TABLES: [(Table, Says); 11] = [
-    (
-        Table {
-            name: "idea",
-            columns: "id, idx, author, author_name, time, tags, source, text_entry, sealed, title, holder, head, status, seen_again",
-            index: Some(1),
-        },
-        ideas,
-    ),
-    (Table { name: "tag", columns: "tag, idx", index: Some(1) }, tags),
-    (Table { name: "about", columns: "idea, idx", index: Some(1) }, about),
-    (Table { name: "hidden", columns: "entry, tombstone, body", index: None }, hidden),
-    (Table { name: "seen", columns: "entry, idx", index: Some(1) }, seen),
-    (Table { name: "content", columns: "hash, idx, idea, sealed", index: Some(1) }, contents),
-    (
-        Table {
-            name: "edge",
-            columns: "relation, source, target, proposed, likeness",
-            index: None,
-        },
-        edges,
-    ),
-    (Table { name: "job", columns: "idea, job, name, state, entry, idx", index: Some(5) }, jobs),
-    (
-        Table { name: "opinion", columns: "idea, author, impact, cost, risk, vote", index: None },
-        opinions,
-    ),
-    (Table { name: "near", columns: "idx, idea, data", index: Some(0) }, near),
-    (Table { name: "erased", columns: "subject", index: None }, erased),
-];
+    const fn table(self) -> Table {
+        let (name, columns, index) = match self {
+            Self::Idea => (
+                "idea",
+                "id, idx, author, author_name, time, tags, source, text_entry, sealed, title, holder, head, status, seen_again",
+                Some(1),
+            ),
+            Self::Tag => ("tag", "tag, idx", Some(1)),
+            Self::About => ("about", "idea, idx", Some(1)),
+            Self::Hidden => ("hidden", "entry, tombstone, body", None),
+            Self::Seen => ("seen", "entry, idx", Some(1)),
+            Self::Content => ("content", "hash, idx, idea, sealed", Some(1)),
+            Self::Edge => ("edge", "relation, source, target, proposed, likeness", None),
+            Self::Job => ("job", "idea, job, name, state, entry, idx", Some(5)),
+            Self::Opinion => ("opinion", "idea, author, impact, cost, risk, vote", None),
+            Self::Near => ("near", "idx, idea, data", Some(0)),
+            Self::Erased => ("erased", "subject", None),
+            Self::Words => ("words", "", None),
+        };
+        Table { name, columns, index }
+    }
+}
 
 impl Run {
-    /// Every table of projections, and that the ledger fits together.
+    /// Every table of projections, and that the entries fit together.
     pub(super) async fn projections(&mut self) -> Result<(), Problem> {
         self.chains().await?;
-        self.expected.check(&mut self.findings);
-        for (table, expected) in TABLES {
-            let expected = expected(self);
-            self.table(table, expected).await?;
+        let (mut said, mut edges) = (BTreeMap::<Of, Digest>::new(), Vec::new());
+        let add = |row: Row| {
+            let sum = said.entry(row.of).or_default();
+            *sum = sum.wrapping_add(row.digest);
+        };
+        self.follow(add, |edge| edges.push(edge)).await?;
+        if let Some(index) = circle(edges) {
+            self.findings.add(Finding::at(index, "entry", "its links go round in a circle"));
         }
-        self.words().await
+        for of in Of::ALL {
+            let (mut sum, mut rows): (Digest, u64) = (0, 0);
+            let take = |digest, _| {
+                sum = sum.wrapping_add(digest);
+                rows += 1;
+            };
+            self.each_row(of, take).await?;
+            // SQLite keeps no rows of words, only where each word is.
+            self.checked.projections += if of == Of::Words { 0 } else { rows };
+            if sum != said.get(&of).copied().unwrap_or_default() {
+                self.name_first(of).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Every chain of ownership holds, link by link.
     async fn chains(&mut self) -> Result<(), Problem> {
-        for (idea, links) in std::mem::take(&mut self.expected.chains) {
-            let first = of_idea(&self.expected.ledger, &idea);
-            let row = self.store.leaf_rows(self.log.version, first, 1).await?.pop();
-            // That a row cannot be read is found elsewhere.
-            let Some(filed) = row.and_then(|row| parse_leaf(row.data.as_bytes()).ok()) else {
-                continue;
-            };
-            let (indices, entries): (Vec<u64>, Vec<Entry>) =
-                std::iter::once((first, filed)).chain(links).unzip();
+        for (first, links) in std::mem::take(&mut self.last.chains) {
+            let (mut indices, mut entries): (Vec<u64>, Vec<Entry>) = (Vec::new(), Vec::new());
+            for index in std::iter::once(first).chain(links) {
+                let row = self.store.leaf_rows(self.log.version, index, 1).await?.pop();
+                // That a row cannot be read is found elsewhere.
+                if let Some(entry) = row.and_then(|row| parse_leaf(row.data.as_bytes()).ok()) {
+                    indices.push(index);
+                    entries.push(entry);
+                }
+            }
             if let Err(fault) = verify_chain(&entries) {
                 let index = indices.get(fault.place).copied().unwrap_or(first);
                 let detail = format!("the chain of ownership breaks: {:?}", fault.kind);
@@ -91,153 +125,85 @@ impl Run {
         Ok(())
     }
 
-    async fn table(&mut self, table: Table, mut expected: Rows) -> Result<(), Problem> {
-        let (mut rows, mut strange): (u64, Option<Option<u64>>) = (0, None);
-        let take = |row: Value| {
-            rows += 1;
-            if expected.remove(&row_digest(&row)).is_none() {
-                let index = table.index.and_then(|column| row.get(column)?.as_u64());
-                let first = strange.flatten().into_iter().chain(index).min();
-                strange = Some(first);
+    /// Goes through a table: the digest of each row, and of each word of an idea, with the index that it shows.
+    async fn each_row(
+        &self,
+        of: Of,
+        mut take: impl FnMut(Digest, Option<u64>) + Send,
+    ) -> Result<(), Problem> {
+        let digests = self.last.digests;
+        if of == Of::Words {
+            let part = |idx, found: &str| take(word(digests, idx, found), u64::try_from(idx).ok());
+            return Ok(self.store.each_word(part).await?);
+        }
+        let table = of.table();
+        let row = |row: Value| {
+            let index = table.index.and_then(|column| row.get(column)?.as_u64());
+            take(whole(digests, of, &row), index);
+        };
+        Ok(self.store.each_row(table, row).await?)
+    }
+
+    /// Compares a table row by row, as its sum is another than that of what the log says.
+    async fn name_first(&mut self, of: Of) -> Result<(), Problem> {
+        let mut expected = self.expected(of).await?;
+        let (mut strange, mut first) = (false, None::<u64>);
+        let mut compare = |digest, index: Option<u64>| {
+            if expected.remove(&digest).is_none() {
+                strange = true;
+                first = first.into_iter().chain(index).min();
             }
         };
-        self.store.each_row(table, take).await?;
-        self.checked.projections += rows;
-        let missing = expected.values().min().copied();
-        if missing.is_none() && strange.is_none() {
-            return Ok(());
+        if of == Of::Words {
+            let mut sums = BTreeMap::new();
+            self.each_row(of, |digest, index| add_part(&mut sums, index, digest)).await?;
+            sums.into_iter().for_each(|(index, sum)| compare(sum, index));
+        } else {
+            self.each_row(of, compare).await?;
         }
-        let index = missing.into_iter().chain(strange.flatten()).min();
-        let detail = match (missing.is_some(), strange.is_some()) {
+        let missing = expected.values().min().copied();
+        let index = missing.into_iter().chain(first).min();
+        let detail = match (missing.is_some(), strange) {
             (true, true) => "a row is not what the log says",
             (true, false) => "a row is missing",
             (false, _) => "a row is there that the log does not know",
         };
-        self.findings.add(of_table(table.name, index, detail));
+        let table = of.table().name;
+        let detail = format!("in the table {table} {detail}");
+        self.findings.add(Finding { index, what: "projection", table: Some(table), detail });
         Ok(())
     }
 
-    /// The words of ideas; SQLite keeps no rows of them, only where each word is.
-    async fn words(&mut self) -> Result<(), Problem> {
-        let mut sums: BTreeMap<u64, Digest> = BTreeMap::new();
-        let mut strange = false;
-        let take = |idx: i64, word: &str| match u64::try_from(idx) {
-            Ok(idx) => {
-                let sum = sums.entry(idx).or_default();
-                *sum = sum.wrapping_add(digest(word));
+    /// What the log says of a table: by the digest of each row, the index of the entry that it is about.
+    async fn expected(&self, of: Of) -> Result<BTreeMap<Digest, u64>, Problem> {
+        let (mut rows, mut parts) = (BTreeMap::new(), BTreeMap::new());
+        let take = |row: Row| {
+            if row.of != of {
+                return;
             }
-            Err(_) => strange = true,
+            if matches!(of, Of::Idea | Of::Words) {
+                add_part(&mut parts, row.index, row.digest);
+            } else {
+                rows.insert(row.digest, row.index);
+            }
         };
-        self.store.each_word(take).await?;
-        self.checked.projections += u64::try_from(sums.len()).unwrap_or(u64::MAX);
-        let expected = &self.expected.words;
-        let differs = |index: &&u64| expected.get(index) != sums.get(index);
-        let index = expected.keys().chain(sums.keys()).filter(differs).min().copied();
-        if index.is_some() || strange {
-            let detail = "the words of an idea are not those of its text";
-            self.findings.add(of_table("words", index, detail));
-        }
-        Ok(())
+        self.follow(take, |_| {}).await?;
+        rows.extend(parts.into_iter().map(|(index, sum)| (sum, index)));
+        Ok(rows)
     }
 }
 
-fn of_table(table: &'static str, index: Option<u64>, detail: &str) -> Finding {
-    let detail = format!("in the table {table} {detail}");
-    Finding { index, what: "projection", table: Some(table), detail }
+fn add_part<K: Ord>(parts: &mut BTreeMap<K, Digest>, of: K, digest: Digest) {
+    let sum = parts.entry(of).or_default();
+    *sum = sum.wrapping_add(digest);
 }
 
-fn ideas(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.ideas.values();
-    // Tags are plain texts, which always have a JSON form.
-    rows.filter_map(|row| Some((row_digest(&idea_values(row).ok()?), row.index))).collect()
-}
-
-fn tags(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.ideas.values();
-    let tags = |index: u64, tags: &[String]| -> Vec<(Digest, u64)> {
-        tags.iter().map(|tag| (row_digest(&json!([tag, index])), index)).collect()
+/// The digest of a row; of an idea's the sum over its columns, as its entries say them one by one.
+fn whole(digests: Digests, of: Of, row: &Value) -> Digest {
+    let Some((columns, id)) = row.as_array().zip(row.get(0)).filter(|_| of == Of::Idea) else {
+        return digests.value(row);
     };
-    rows.flat_map(|row| tags(row.index, &row.tags)).collect()
-}
-
-fn about(Run { expected, .. }: &Run) -> Rows {
-    let ledger = &expected.ledger;
-    let own = |row: &EntryRow, index: u64| -> Vec<(Digest, u64)> {
-        row.about.iter().map(|idea| (row_digest(&json!([idea, index])), index)).collect()
-    };
-    let filed = |id: &EntryId| ledger.ideas.contains_key(&IdeaId::from(*id));
-    // What files an idea is about it without a row.
-    let others = ledger.entries.iter().filter(|(id, _)| !filed(id));
-    let mut rows: Rows = others.flat_map(|(_, row)| own(row, row.index)).collect();
-    // A tombstone is about the ideas of what it hides.
-    let hidden = ledger.entries.values().filter_map(|row| Some((row, at(ledger, &row.hidden?)?)));
-    rows.extend(hidden.flat_map(|(row, tombstone)| own(row, tombstone)));
-    rows
-}
-
-fn hidden(Run { expected, .. }: &Run) -> Rows {
-    let ledger = &expected.ledger;
-    let row = |(entry, row): (&EntryId, &EntryRow)| {
-        let (tombstone, body) = (row.hidden?, row.body?);
-        Some((row_digest(&json!([entry, tombstone, body])), at(ledger, &tombstone)?))
-    };
-    ledger.entries.iter().filter_map(row).collect()
-}
-
-fn seen(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.seen.iter();
-    rows.map(|(entry, row)| (row_digest(&json!([entry, row.index])), row.index)).collect()
-}
-
-fn contents(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.contents.iter();
-    rows.map(|(hash, row)| {
-        let index = at(&expected.ledger, &row.entry).unwrap_or(0);
-        (row_digest(&json!([hash, index, row.idea, row.sealed])), index)
-    })
-    .collect()
-}
-
-fn edges(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.edges.iter();
-    rows.map(|(key, row)| {
-        let values = json!([key.relation, key.from, key.to, u8::from(row.proposed), row.likeness]);
-        (row_digest(&values), of_idea(&expected.ledger, &key.from))
-    })
-    .collect()
-}
-
-fn jobs(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.jobs.iter();
-    rows.map(|((idea, job), row)| {
-        let values = json!([idea, job, row.name, row.state, row.entry, row.index]);
-        (row_digest(&values), row.index)
-    })
-    .collect()
-}
-
-fn opinions(Run { expected, .. }: &Run) -> Rows {
-    let rows = expected.ledger.ranks.iter();
-    rows.map(|((idea, author), row)| {
-        let values = json!([idea, author, row.impact, row.cost, row.risk, row.vote]);
-        (row_digest(&values), of_idea(&expected.ledger, idea))
-    })
-    .collect()
-}
-
-fn near(Run { expected, .. }: &Run) -> Rows {
-    expected.near.iter().map(|(index, row)| (*row, *index)).collect()
-}
-
-fn erased(Run { erasures, .. }: &Run) -> Rows {
-    erasures.0.iter().map(|(subject, index)| (row_digest(&json!([subject])), *index)).collect()
-}
-
-/// The index of an entry.
-fn at(ledger: &Ledger, entry: &EntryId) -> Option<u64> {
-    ledger.entries.get(entry).map(|row| row.index)
-}
-
-fn of_idea(ledger: &Ledger, idea: &IdeaId) -> u64 {
-    ledger.ideas.get(idea).map_or(0, |row| row.index)
+    let columns = columns.iter().enumerate();
+    let parts = columns.map(|(place, value)| column(digests, id, place, value));
+    parts.fold(0, Digest::wrapping_add)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_schemas::{Problem, idea::Sha256};
 
-use super::{Finding, local::Run};
+use super::{Finding, digest::Digest, local::Run};
 use crate::{
     pack::{Named, is_sound},
     replay::Parsed,
@@ -15,7 +15,7 @@ use crate::{
 /// What the leaves name so far.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    named: BTreeSet<Sha256>,
+    named: BTreeSet<Digest>,
     /// Texts that are there though they were erased, unless an entry behind that names them again.
     undead: BTreeMap<Sha256, u64>,
     /// Subjects whose keys are needed.
@@ -50,7 +50,7 @@ impl Run {
         keys: &Keys,
     ) -> Result<(), &'static str> {
         let Named { index, body: wanted } = named;
-        self.texts.named.insert(wanted.hash);
+        self.texts.named.insert(self.last.digests.text(&wanted.hash.to_string()));
         if self.erasures.of(named).is_some() {
             if body.is_some() {
                 self.texts.undead.entry(wanted.hash).or_insert(*index);
@@ -81,7 +81,7 @@ impl Run {
             self.findings.add(Finding::at(index, "body", detail));
         }
         let (named, mut strangers) = (&self.texts.named, 0_u64);
-        let is_named = |hash: &String| hash.parse().is_ok_and(|hash| named.contains(&hash));
+        let is_named = |hash: &String| named.contains(&self.last.digests.text(hash));
         let count = |hash: String| strangers += u64::from(!is_named(&hash));
         self.store.each_body_hash(count).await?;
         if strangers > 0 {

@@ -21,4 +21,5 @@ mod rebuilding;
 mod restarting;
 mod reverting;
 mod tampering;
+mod unreadable;
 mod verifying;

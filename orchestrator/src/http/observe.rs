@@ -23,6 +23,7 @@ use super::{
     limits::{ANSWER_WAIT_MAX, Limits},
     problem::{self, ApiError},
 };
+use crate::ledger;
 
 /// The trace that a request belongs to: the caller's, or a new one.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +48,8 @@ pub(super) async fn observe(
     let trace_id = trace.trace_id();
     let span =
         tracing::info_span!("http", trace.id = trace_id, http.method = method, http.route = route);
-    let response = answer(&limits, request, next, route).instrument(span.clone()).await;
+    let answer = answer(&limits, request, next, route).instrument(span.clone());
+    let response = ledger::within(trace, answer).await;
     let mut response = problem::render(response, &trace_id);
     secure(response.headers_mut());
     span.in_scope(|| count(method, route, &response, begin.elapsed()));

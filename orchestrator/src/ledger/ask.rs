@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use async_nats::{Request, client::RequestErrorKind, connection::State, jetstream};
-use mesh_fabric::{error::chain, nats::ensure_stream};
+use mesh_fabric::{
+    error::chain,
+    nats::{ensure_stream, traced_headers},
+};
 use mesh_schemas::{
     ErrorCode, Problem,
     idea::{Appended, IdeaId, LedgerAnswer, LedgerAsk, Say, Submission},
     subject,
 };
 
-use super::Ledger;
+use super::{Ledger, trace};
 
 /// How long the registry may take; a question over a large log takes longest.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -18,7 +21,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Ledger {
-    /// The registry's answer.
+    /// The registry's answer; what it does for it is of the trace that [`super::within`] has.
     ///
     /// # Errors
     /// Its own refusal; `E_LEDGER_DOWN` when nobody answers, `E_BUS_DOWN`.
@@ -28,6 +31,7 @@ impl Ledger {
         }
         let payload = encode(ask)?;
         let request = Request::new().payload(payload.into()).timeout(Some(ANSWER_WAIT_MAX));
+        let request = request.headers(traced_headers(trace::current()));
         let answer = self.client.send_request(subject::ledger_ask(ask.name()), request).await;
         let message = answer.map_err(|error| down(error.kind()))?;
         let answer = serde_json::from_slice(&message.payload).map_err(|_| {

@@ -8,6 +8,7 @@ mod ask;
 mod gate;
 mod parked;
 mod tell;
+mod trace;
 
 use std::{
     collections::HashSet,
@@ -20,6 +21,7 @@ use mesh_schemas::idea::IdeaId;
 pub(crate) use ask::strange;
 pub use tell::Options;
 pub(crate) use tell::run;
+pub(crate) use trace::within;
 
 /// A cheap way to ask the registry.
 #[derive(Debug, Clone)]

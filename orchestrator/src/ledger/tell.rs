@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mesh_fabric::ids;
 use mesh_schemas::{
     ErrorCode, Problem,
     idea::{LedgerAnswer, LedgerAsk, NOTE_BYTES_MAX},
@@ -12,7 +13,7 @@ use mesh_schemas::{
 };
 use tokio::sync::watch;
 
-use super::{Ledger, parked::Parked};
+use super::{Ledger, parked::Parked, within};
 use crate::{
     lead::Lease,
     store::{IdeaNews, Store, StoreError, Told},
@@ -131,9 +132,11 @@ fn count(news: &[IdeaNews]) -> u64 {
 }
 
 pub(super) async fn tell_one(ledger: &Ledger, news: &IdeaNews) -> Result<Taken, Problem> {
-    let IdeaNews { seq, idea, job, job_name, state } = news.clone();
+    let IdeaNews { seq, idea, job, job_name, state, trace } = news.clone();
     let job_name = ledger_name(&job_name);
-    match ledger.ask(&LedgerAsk::JobState { idea, job, state, job_name }).await {
+    let ask = LedgerAsk::JobState { idea, job, state, job_name };
+    let trace = trace.unwrap_or_else(ids::trace_parent);
+    match within(trace, ledger.ask(&ask)).await {
         Ok(LedgerAnswer::Appended(_)) => Ok(Taken::Yes),
         Ok(_) => Err(super::ask::strange()),
         // Let in while the ledger was away; its idea may yet come.

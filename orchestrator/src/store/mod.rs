@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mesh_core::{Change, Existing, JobProgress, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
-    AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId,
+    AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId, TraceParent,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
     attempt::JobState,
     idea::IdeaId,
@@ -111,6 +111,8 @@ pub struct IdeaNews {
     pub job_name: String,
     /// Where the job was then.
     pub state: JobState,
+    /// The job's trace, if the job is there.
+    pub trace: Option<TraceParent>,
 }
 
 /// What the ledger was told in one go.

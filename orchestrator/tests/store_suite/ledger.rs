@@ -36,7 +36,14 @@ pub(crate) async fn jobs_of_ideas_are_told_in_order_and_once_they_were(database:
             event(None, EventKind::NodeJoined),
         ])
         .await;
-    let news = |seq, state| IdeaNews { seq, idea, job: job_id(2), job_name: "true".into(), state };
+    let news = |seq, state| IdeaNews {
+        seq,
+        idea,
+        job: job_id(2),
+        job_name: "true".into(),
+        state,
+        trace: Some(job(2).trace),
+    };
     let (told, until) = leader.store.ledger_news().await.unwrap();
     assert_eq!(told, [news(2, JobState::Queued), news(4, JobState::Failed)]);
     assert_eq!(until, 5);
@@ -63,6 +70,8 @@ pub(crate) async fn jobs_without_their_idea_are_parked_until_they_are_taken(data
         job: job_id(job),
         job_name: "build".into(),
         state,
+        // The jobs themselves are not there.
+        trace: None,
     };
     leader.commit(&(1..=9).map(|_| event(None, EventKind::NodeJoined)).collect::<Vec<_>>()).await;
     let begun = of(1, second, 2, JobState::Queued);

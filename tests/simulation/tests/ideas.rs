@@ -65,6 +65,7 @@ planted! {
     a_forged_chain_is_found: ForgedChainTaken,
     a_signature_before_the_row_is_found: SignBeforeRow,
     tiles_after_their_checkpoint_are_found: TilesAfterCheckpoint,
+    a_bundle_before_its_texts_is_found: BundleBeforePack,
     a_rename_without_a_sync_is_found: RenameWithoutSync,
     a_signature_behind_a_head_that_others_have_is_found: SignAfterRestore,
     a_signature_before_anybody_was_asked_is_found: SignWithoutAsking,

@@ -108,13 +108,16 @@ impl Ledger {
 
     /// What was made of the text of an entry goes.
     fn apply_hidden(&mut self, entry: EntryId, by: EntryId) {
-        if let Some(row) = self.entries.get_mut(&entry) {
-            row.hidden = Some(by);
-        }
         self.contents.retain(|_, row| row.entry != entry);
-        for row in self.ideas.values_mut().filter(|row| row.text_entry == entry) {
+        let Some(hidden) = self.entries.get_mut(&entry) else { return };
+        hidden.hidden = Some(by);
+        // Only an idea that the entry is about can have its text.
+        for idea in &hidden.about {
+            let Some(row) = self.ideas.get_mut(idea).filter(|row| row.text_entry == entry) else {
+                continue;
+            };
             row.title.clear();
-            self.near.remove(&row.id);
+            self.near.remove(idea);
         }
     }
 

@@ -8,7 +8,7 @@ use super::rows::{EdgeKey, Ledger};
 
 /// Edges of this relation make no circle. Only refuting may go round: two ideas may speak against
 /// each other.
-pub(super) const fn is_acyclic(relation: Relation) -> bool {
+pub const fn is_acyclic(relation: Relation) -> bool {
     match relation {
         Relation::Derives | Relation::Duplicates | Relation::Blocks | Relation::Implements => true,
         Relation::Refutes => false,

@@ -1,7 +1,7 @@
 //! What of the event log the ledger of ideas is still to be told: jobs with an idea that began or ended; and those whose
 //! idea it had not, which are parked until it has.
 
-use mesh_schemas::{api::EventKind, attempt::JobState, idea::IdeaId};
+use mesh_schemas::{TraceParent, api::EventKind, attempt::JobState, idea::IdeaId};
 use sqlx::FromRow;
 
 use super::{json::int, value};
@@ -17,7 +17,7 @@ const WINDOW: i64 = 10_000;
 macro_rules! news {
     ($spec:literal) => {
         concat!(
-            "SELECT event.seq, event.kind, event.detail, event.job, job.name, ",
+            "SELECT event.seq, event.kind, event.detail, event.job, job.name, job.trace, ",
             $spec,
             "->>'idea' AS idea FROM meta JOIN event ON event.seq > meta.ledger_told \
                 AND event.seq <= meta.ledger_told + $1 \
@@ -46,11 +46,12 @@ const PARK: &str = "INSERT INTO ledger_parked (job, idea, seq, name, state) \
 const UNPARK: &str = "DELETE FROM ledger_parked WHERE job = $1 AND seq <= $2 \
      AND (SELECT leader FROM meta) = $3";
 
-const PARKED: &str = "SELECT MIN(job) AS job, idea, MIN(seq) AS seq, '' AS name, '' AS state \
-     FROM ledger_parked WHERE idea > $1 GROUP BY idea ORDER BY idea LIMIT $2";
+const PARKED: &str = "SELECT MIN(job) AS job, idea, MIN(seq) AS seq, '' AS name, '' AS state, \
+     CAST(NULL AS TEXT) AS trace FROM ledger_parked WHERE idea > $1 GROUP BY idea ORDER BY idea LIMIT $2";
 
-const PARKED_OF: &str = "SELECT job, idea, seq, name, state FROM ledger_parked \
-     WHERE idea = $1 ORDER BY seq LIMIT $2";
+const PARKED_OF: &str = "SELECT p.job, p.idea, p.seq, p.name, p.state, job.trace \
+     FROM ledger_parked p LEFT JOIN job ON job.id = p.job \
+     WHERE p.idea = $1 ORDER BY p.seq LIMIT $2";
 
 const COUNT: &str = "SELECT COUNT(*) AS count FROM ledger_parked";
 
@@ -61,6 +62,7 @@ struct Parked {
     seq: i64,
     name: String,
     state: String,
+    trace: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -76,6 +78,7 @@ impl Parked {
             job: value::parse("ledger_parked.job", &self.job)?,
             job_name: self.name,
             state: value::parse("ledger_parked.state", &self.state)?,
+            trace: self.trace.as_deref().and_then(read_trace),
         })
     }
 }
@@ -87,7 +90,13 @@ struct Row {
     detail: Option<String>,
     job: String,
     name: String,
+    trace: String,
     idea: String,
+}
+
+/// What happened is told whether or not its trace can be read.
+fn read_trace(text: &str) -> Option<TraceParent> {
+    text.parse().ok()
 }
 
 #[derive(FromRow)]
@@ -110,6 +119,7 @@ impl Row {
             job: value::parse("event.job", &self.job)?,
             job_name: self.name,
             state,
+            trace: read_trace(&self.trace),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Copying to the object store, and asking the witness.
 
-use mesh_tlog::{AddCheckpoint, Prover, Refused as Declined, SignedCheckpoint, Tile, TreeHead};
+use mesh_tlog::{AddCheckpoint, Prover, Refused as Declined, SignedCheckpoint, TreeHead};
 
 use super::{
     db::{Refused, Write},
     disk::{Name, grown},
     env::{Came, Of, Step},
     observer::root_at,
+    packs,
     planted::Bug,
     stats::Kind,
     world::World,
@@ -16,11 +17,11 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) enum Copying {
     Idle,
-    /// Files that are still to be put, the checkpoint last.
-    Putting(Box<SignedCheckpoint>, Vec<Tile>),
-    Checkpoint(Box<SignedCheckpoint>, Vec<Tile>),
+    /// Files that are still to be put, packs before tiles and the checkpoint last.
+    Putting(Box<SignedCheckpoint>, Vec<Name>),
+    Checkpoint(Box<SignedCheckpoint>, Vec<Name>),
     /// The cursor's transaction is under way.
-    Keeping(Vec<Tile>),
+    Keeping(Vec<Name>),
 }
 
 impl World {
@@ -37,8 +38,8 @@ impl World {
         let state = std::mem::replace(&mut run.copying, Copying::Idle);
         let next = match state {
             Copying::Idle => self.begin_copy(index),
-            Copying::Putting(signed, tiles) => self.put_next(index, signed, tiles),
-            Copying::Checkpoint(signed, tiles) => self.put_checkpoint(index, signed, tiles),
+            Copying::Putting(signed, files) => self.put_next(index, signed, files),
+            Copying::Checkpoint(signed, full) => self.put_checkpoint(index, signed, full),
             Copying::Keeping(full) => Copying::Keeping(full),
         };
         self.run(index).iter_mut().for_each(|run| run.copying = next.clone());
@@ -67,7 +68,7 @@ impl World {
         if old == size && note == run_note {
             return self.look_again(version, signed, &run_note);
         }
-        let tiles = grown(old.min(size), size);
+        let files = self.names(version, old.min(size), size);
         if self.env.has(Bug::CursorBeforeCopy) {
             let write = Write::Copied(version, size, signed.to_string());
             let me = (index, self.instances[index].life);
@@ -76,7 +77,15 @@ impl World {
                 self.db.commit(&mut self.env, me, Of::Cosigned, vec![write]);
             }
         }
-        Copying::Putting(Box::new(signed), tiles)
+        Copying::Putting(Box::new(signed), files)
+    }
+
+    /// Packs, and then bundles and tiles, that are new or wider at the new size.
+    fn names(&self, version: u32, old: u64, size: u64) -> Vec<Name> {
+        let leaves = self.db.log(version).map(|log| log.leaves.as_slice()).unwrap_or_default();
+        let first = usize::try_from(size).ok().and_then(|size| leaves.get(..size));
+        let packs = packs::grown(first.unwrap_or_default(), old).into_iter().map(|(name, _)| name);
+        packs.chain(grown(old, size).into_iter().map(Name::Tile)).collect()
     }
 
     /// An upload that was given up may land late, or a former writer puts what it has: then the checkpoint
@@ -98,27 +107,27 @@ impl World {
         &mut self,
         index: usize,
         signed: Box<SignedCheckpoint>,
-        mut tiles: Vec<Tile>,
+        mut files: Vec<Name>,
     ) -> Copying {
-        let Some(tile) = tiles.first().copied() else {
-            let full = grown(0, signed.head().size).into_iter().filter(Tile::is_full);
-            return Copying::Checkpoint(signed, full.collect());
+        let Some(version) = self.run(index).map(|run| run.version) else { return Copying::Idle };
+        let Some(name) = files.first().copied() else {
+            let full = self.names(version, 0, signed.head().size);
+            return Copying::Checkpoint(signed, full.into_iter().filter(Name::is_full).collect());
         };
         if self.dies(index, Kind::CrashAtStep) {
             return Copying::Idle;
         }
-        let Some(version) = self.run(index).map(|run| run.version) else { return Copying::Idle };
-        // A partial tile may have become full since.
+        // A partial file may have become full since.
         let disk = &self.instances[index].disk;
-        let read = |tile: Tile| disk.read((version, Name::Tile(tile))).map(|bytes| (tile, bytes));
-        let Some((tile, bytes)) = read(tile).or_else(|| read(tile.full())) else {
+        let read = |name: Name| disk.read((version, name)).map(|bytes| (name, bytes));
+        let Some((name, bytes)) = read(name).or_else(|| read(name.full())) else {
             return Copying::Idle;
         };
         let bytes = bytes.to_vec();
-        if self.put((version, Name::Tile(tile)), &bytes) {
-            tiles.remove(0);
+        if self.put((version, name), &bytes) {
+            files.remove(0);
         }
-        Copying::Putting(signed, tiles)
+        Copying::Putting(signed, files)
     }
 
     /// Puts, and looks whether it is there.
@@ -143,7 +152,7 @@ impl World {
         &mut self,
         index: usize,
         signed: Box<SignedCheckpoint>,
-        full: Vec<Tile>,
+        full: Vec<Name>,
     ) -> Copying {
         let Some((version, epoch)) = self.run(index).map(|run| (run.version, run.epoch)) else {
             return Copying::Idle;
@@ -181,16 +190,7 @@ impl World {
         }
         self.env.stats.count(Kind::Copied);
         // Readers of an older checkpoint take the full ones.
-        for tile in full {
-            for partial in (1..=256).filter_map(|size| {
-                let first = tile.index() * 256;
-                Tile::in_log(tile.level(), tile.index(), first + size)
-            }) {
-                if !partial.is_full() {
-                    self.objects.remove((version, Name::Tile(partial)));
-                }
-            }
-        }
+        self.objects.remove_partial(version, &full);
     }
 
     // ---- the witness ----

@@ -9,9 +9,43 @@ use super::{env::Env, planted::Bug, stats::Kind};
 /// A file of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
+    /// A tile or a bundle.
     Tile(Tile),
+    /// The texts of entries from one on: of so many, or, once no other may follow, of none.
+    Pack {
+        first: u64,
+        width: u64,
+    },
     Checkpoint,
 }
+
+impl Name {
+    /// It is as it will be for ever.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Tile(tile) => tile.is_full(),
+            Self::Pack { width, .. } => *width == 0,
+            Self::Checkpoint => false,
+        }
+    }
+
+    /// What takes its place one day.
+    pub(super) fn full(&self) -> Self {
+        match *self {
+            Self::Tile(tile) => Self::Tile(tile.full()),
+            Self::Pack { first, .. } => Self::Pack { first, width: 0 },
+            Self::Checkpoint => Self::Checkpoint,
+        }
+    }
+
+    /// One of these has taken its place.
+    pub(super) fn is_part_of(&self, full: &[Self]) -> bool {
+        !matches!(self, Self::Checkpoint) && !self.is_full() && full.contains(&self.full())
+    }
+}
+
+/// A file with what it holds.
+pub(super) type File = (Name, Vec<u8>);
 
 type Bytes = Arc<[u8]>;
 
@@ -90,16 +124,16 @@ impl Disk {
         }
     }
 
-    /// Partial tiles at the places of these full ones.
-    pub(super) fn remove_partial(&mut self, version: u32, full: &[Tile]) {
-        let partial = |name: &Name| match name {
-            Name::Tile(tile) => !tile.is_full() && full.contains(&tile.full()),
-            Name::Checkpoint => false,
-        };
-        let names = self.places.keys().filter(|(of, name)| *of == version && partial(name));
-        for at in names.copied().collect::<Vec<_>>() {
-            self.remove(at);
+    /// Partial files at the places of these full ones.
+    pub(super) fn remove_partial(&mut self, version: u32, full: &[Name]) {
+        for name in self.names(version).filter(|name| name.is_part_of(full)).collect::<Vec<_>>() {
+            self.remove((version, name));
         }
+    }
+
+    /// The files of a log, those that were removed among them.
+    pub(super) fn names(&self, version: u32) -> impl Iterator<Item = Name> {
+        self.places.keys().filter(move |(of, _)| *of == version).map(|(_, name)| *name)
     }
 
     /// The power fails.
@@ -128,7 +162,7 @@ impl Disk {
     }
 
     /// As it would be read after a power cut at its worst.
-    fn surely(&self, at: (u32, Name)) -> Option<&[u8]> {
+    pub(super) fn surely(&self, at: (u32, Name)) -> Option<&[u8]> {
         let place = self.places.get(&at)?;
         let sure = place.perhaps.iter().all(|other| *other == place.durable);
         place.durable.as_deref().filter(|_| sure)

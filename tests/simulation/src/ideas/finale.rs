@@ -5,7 +5,8 @@
 //! the object store are those that follow from the leaves. A3 no head without a row. A4 nothing is published
 //! without its tiles. A5 what the witness has is the log's. A6 no log is halted without a reason. A7
 //! projections are those that follow from the leaves. A8 nothing forged is in the log. A9 the stream is read
-//! to its end. A11 an origin is begun once, and names the last head of the one before. A10 when faults are over, all of this comes to pass.
+//! to its end. A11 an origin is begun once, and names the last head of the one before. A12 whoever
+//! finds a bundle finds the texts of its entries. A10 when faults are over, all of this comes to pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use super::{
     disk::{Name, all_tiles},
     env::Event,
     observer::tiles_of,
+    packs,
     people::{Item, State},
     rebuild::rebuild,
     world::World,
@@ -166,6 +168,13 @@ impl World {
             }
             if self.objects.peek(at).map(Vec::as_slice) != wanted {
                 return Err(format!("{tile} in the object store is not what follows"));
+            }
+        }
+        for (name, bytes) in packs::grown(&log.leaves, 0) {
+            let at = (log.version, name);
+            let there = [disk.read(at), self.objects.peek(at).map(Vec::as_slice)];
+            if there != [Some(bytes.as_slice()); 2] {
+                return Err(format!("{name:?} is not what follows from the texts"));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use super::{
     env::{Answer, Came, Event, Of, Step},
     integrate::Integrating,
     observer::root_at,
+    packs,
     planted::Bug,
     rebuild::rebuild,
     stats::Kind,
@@ -211,6 +212,7 @@ impl World {
 
     /// The edge at the last row: from the disk, or else made anew with all tiles.
     fn load_edge(&mut self, index: usize, version: u32, last: TreeHead) -> Option<Edge> {
+        self.check_left(index, version);
         let instance = &mut self.instances[index];
         // What a former process left is seen, and may be gone after a power cut.
         instance.disk.sync();
@@ -222,12 +224,19 @@ impl World {
         let leaves = log.leaves.get(..usize::try_from(last.size).ok()?)?;
         let data: Vec<_> = leaves.iter().map(|leaf| leaf.data.clone()).collect();
         let (edge, files) = Edge::empty().integrate(&data).ok()?;
-        for file in files {
-            let at = (version, Name::Tile(file.tile));
+        let tiles = files.into_iter().map(|file| (Name::Tile(file.tile), file.bytes));
+        for (name, bytes) in packs::grown(leaves, 0).into_iter().chain(tiles) {
             // Whoever dies or fails here begins again: trying until it is written says the same.
-            while instance.disk.write_durable(&mut self.env, at, &file.bytes).is_err() {}
+            while instance.disk.write_durable(&mut self.env, (version, name), &bytes).is_err() {}
         }
         Some(edge)
+    }
+
+    /// Whoever finds an entry on a disk finds its text there, wherever a former process died.
+    fn check_left(&mut self, index: usize, version: u32) {
+        if let Some(bundle) = packs::bundle_without(&self.instances[index].disk, version) {
+            self.env.broken("A12", format!("{bundle} is on a disk without its texts"));
+        }
     }
 
     /// The checkpoint on disk may be newer than a database that was put back.

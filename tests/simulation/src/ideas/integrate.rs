@@ -1,12 +1,13 @@
-//! The integrator of a registry: tiles on disk, the row, the signature, the published checkpoint, each a
+//! The integrator of a registry: packs of texts and then tiles on disk, the row, the signature, the published checkpoint, each a
 //! step of its own at which it may die.
 
-use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, Tile, TileFile, TreeHead};
+use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, TreeHead};
 
 use super::{
     db::{Refused, Write},
-    disk::{Name, Stopped},
+    disk::{File, Name, Stopped},
     env::{Came, Of, Step},
+    packs,
     planted::Bug,
     stats::Kind,
     world::World,
@@ -16,7 +17,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) enum Integrating {
     Idle,
-    Tiles {
+    Files {
         next: Work,
         written: usize,
     },
@@ -31,7 +32,7 @@ pub(super) enum Integrating {
 #[derive(Debug, Clone)]
 pub(super) struct Work {
     edge: Edge,
-    files: Vec<TileFile>,
+    files: Vec<File>,
     /// Only with a planted bug: signed already.
     row_last: bool,
 }
@@ -47,7 +48,7 @@ impl World {
         let state = std::mem::replace(&mut run.integrating, Integrating::Idle);
         let next = match state {
             Integrating::Idle => self.take_leaves(index),
-            Integrating::Tiles { next, written } => self.tile(index, next, written),
+            Integrating::Files { next, written } => self.write_next(index, next, written),
             Integrating::Row(work) => self.row(index, work),
             Integrating::Keeping(work) => Integrating::Keeping(work),
             Integrating::Sign(work) => self.sign(index, work),
@@ -84,39 +85,57 @@ impl World {
                 return Integrating::Idle;
             }
         };
+        let tiles = files.into_iter().map(|file| (Name::Tile(file.tile), file.bytes));
+        let mut files = packs::grown(log.leaves.get(..place(to)).unwrap_or_default(), from);
+        let packs = files.len();
+        files.extend(tiles);
+        if self.env.has(Bug::BundleBeforePack) {
+            files.rotate_left(packs);
+        }
         let work = Work { edge, files, row_last: self.env.has(Bug::SignBeforeRow) };
         if self.env.has(Bug::TilesAfterCheckpoint) {
             return Integrating::Row(work);
         }
-        Integrating::Tiles { next: work, written: 0 }
+        Integrating::Files { next: work, written: 0 }
     }
 
-    fn tile(&mut self, index: usize, next: Work, written: usize) -> Integrating {
+    fn write_next(&mut self, index: usize, next: Work, written: usize) -> Integrating {
         let Some(file) = next.files.get(written) else {
             return match next.row_last {
                 true => Integrating::Sign(next),
                 false => Integrating::Row(next),
             };
         };
-        match self.write_tile(index, file) {
-            Ok(()) => Integrating::Tiles { next, written: written + 1 },
-            Err(Stopped::Failed) => Integrating::Tiles { next, written },
+        match self.write_file(index, file) {
+            Ok(()) => {
+                let is_tile = |file: Option<&File>| matches!(file, Some((Name::Tile(_), _)));
+                let behind = next.files.get(written + 1);
+                let between = behind.is_some() && is_tile(Some(file)) != is_tile(behind);
+                // With the texts on disk, and not yet the entries.
+                if between && self.dies(index, Kind::CrashAfterPack) {
+                    return Integrating::Idle;
+                }
+                Integrating::Files { next, written: written + 1 }
+            }
+            Err(Stopped::Failed) => Integrating::Files { next, written },
             Err(Stopped::Died) => Integrating::Idle,
         }
     }
 
-    fn write_tile(&mut self, index: usize, file: &TileFile) -> Result<(), Stopped> {
+    fn write_file(&mut self, index: usize, (name, bytes): &File) -> Result<(), Stopped> {
         let Some(version) = self.run(index).map(|run| run.version) else {
             return Err(Stopped::Died);
         };
-        let at = (version, Name::Tile(file.tile));
-        let wrote = self.instances[index].disk.write_durable(&mut self.env, at, &file.bytes);
+        let at = (version, *name);
+        let wrote = self.instances[index].disk.write_durable(&mut self.env, at, bytes);
         match wrote {
             Ok(()) => {
-                self.env.stats.count(Kind::TileWritten);
-                if file.tile.is_full() {
-                    self.env.stats.count(Kind::TileFull);
-                }
+                let (written, full) = match name {
+                    Name::Pack { .. } => (Kind::PackWritten, Kind::PackClosed),
+                    Name::Tile(_) | Name::Checkpoint => (Kind::TileWritten, Kind::TileFull),
+                };
+                self.env.stats.count(written);
+                self.env.stats.add(full, usize::from(name.is_full()));
             }
             Err(Stopped::Died) => {
                 self.env.stats.count(Kind::CrashAtStep);
@@ -220,7 +239,7 @@ impl World {
                 return Integrating::Idle;
             }
         }
-        self.check_published(index, version, head);
+        self.check_published(index, version, head, &work.files);
         self.env.stats.count(Kind::Published);
         if let Some(run) = self.run(index) {
             run.signed = Some((*signed).clone());
@@ -228,7 +247,7 @@ impl World {
         }
         if self.env.has(Bug::TilesAfterCheckpoint) {
             for file in &work.files {
-                if self.write_tile(index, file) == Err(Stopped::Died) {
+                if self.write_file(index, file) == Err(Stopped::Died) {
                     return Integrating::Idle;
                 }
             }
@@ -237,16 +256,20 @@ impl World {
     }
 
     /// Whoever sees the checkpoint sees what it speaks of, also after a power cut.
-    fn check_published(&mut self, index: usize, version: u32, head: TreeHead) {
-        let sure = self.instances[index].disk.sure_log(version);
-        if let Err(error) = Edge::load(&sure, head) {
-            let size = head.size;
+    fn check_published(&mut self, index: usize, version: u32, head: TreeHead, files: &[File]) {
+        let (disk, size) = (&self.instances[index].disk, head.size);
+        if let Err(error) = Edge::load(&disk.sure_log(version), head) {
             self.env.broken("A4", format!("{size} entries were published without tiles: {error}"));
+            return;
+        }
+        let mut packs = files.iter().filter(|(name, _)| matches!(name, Name::Pack { .. }));
+        if packs.any(|(name, bytes)| disk.surely((version, *name)) != Some(bytes.as_slice())) {
+            self.env.broken("A4", format!("{size} entries were published without their texts"));
         }
     }
 
     fn done(&mut self, index: usize, Work { edge, files, .. }: Work) -> Integrating {
-        let full: Vec<Tile> = files.iter().map(|file| file.tile).filter(Tile::is_full).collect();
+        let full: Vec<Name> = files.iter().map(|(name, _)| *name).filter(Name::is_full).collect();
         if let Some(version) = self.run(index).map(|run| run.version) {
             self.instances[index].disk.remove_partial(version, &full);
             self.run(index).iter_mut().for_each(|run| run.edge = edge.clone());

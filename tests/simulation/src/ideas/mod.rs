@@ -2,7 +2,7 @@
 //! steps in the same order as the service, each of them a place to die at.
 //!
 //! An append: check, queue; in one transaction decide, leaves, projections, position; commit; answer. A head:
-//! tiles on disk, each durable before the next; the row; the signature; the published checkpoint; the copy in
+//! packs of texts and then tiles on disk, each durable before the next; the row; the signature; the published checkpoint; the copy in
 //! the object store, looked at; its cursor; the witness. Before the first signature of a life, witness and
 //! copy have said what they know of the log. Around these: a database that is put back from backups, disks
 //! that forget what was not synced, an object store that lies, a stream that is wiped, two registries that
@@ -25,6 +25,7 @@ mod keys;
 mod observer;
 mod options;
 mod outside;
+mod packs;
 mod people;
 mod plan;
 mod planted;

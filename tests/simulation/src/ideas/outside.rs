@@ -64,8 +64,9 @@ impl Objects {
         Ok(self.files.get(&at))
     }
 
-    pub(super) fn remove(&mut self, at: (u32, Name)) {
-        self.files.remove(&at);
+    /// Removes partial files at the places of these full ones.
+    pub(super) fn remove_partial(&mut self, version: u32, full: &[Name]) {
+        self.files.retain(|(of, name), _| *of != version || !name.is_part_of(full));
     }
 
     /// What is there, for those who judge.

@@ -38,6 +38,8 @@ bugs! {
     SignBeforeRow = "sign-before-row",
     /// A checkpoint is published before the tiles that it speaks of.
     TilesAfterCheckpoint = "tiles-after-checkpoint",
+    /// Tiles and bundles are written before the packs with the texts of their entries.
+    BundleBeforePack = "bundle-before-pack",
     /// Tiles are renamed into their place without having been synced.
     RenameWithoutSync = "rename-without-sync",
     /// A log that is behind a head that others have goes on being signed.

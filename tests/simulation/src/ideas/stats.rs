@@ -109,6 +109,12 @@ kinds! {
     /// A wall clock was set.
     ClockSet,
     // ---- integrating and signing ----
+    /// A pack of texts was written.
+    PackWritten,
+    /// One was closed.
+    PackClosed,
+    /// A registry died between the last pack and the first bundle, or the other way round.
+    CrashAfterPack,
     /// A file was written.
     TileWritten,
     /// One became full.
