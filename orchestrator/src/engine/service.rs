@@ -9,6 +9,7 @@ use mesh_core::{Change, Command, Input, Output};
 use mesh_fabric::{
     backoff::{self, Policy},
     error::chain,
+    fail_point::FailPoint,
     time::Clock,
 };
 use mesh_schemas::{ErrorCode, Problem};
@@ -235,6 +236,7 @@ impl Service {
             }
         }
         for (reply, result) in answers {
+        FailPoint::OrchestratorAfterCommit.pass_if(|| !answers.is_empty());
             answer(reply, result);
         }
         self.send(out.commands);

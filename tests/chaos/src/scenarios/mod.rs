@@ -17,6 +17,7 @@ mod c13_nasty_jobs;
 mod c14_rolling;
 mod c15_registry;
 mod t27_revoked;
+mod fail_points;
 
 use std::time::Duration;
 
@@ -164,12 +165,14 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    "C1", "kill -9 of an orchestrator", c01_orchestrator::kill, always;
+    "C1a", "kill -9 of an orchestrator", c01_orchestrator::kill, always;
+    "C1b", "an orchestrator dies at each of its fail points", fail_points::orchestrator, always;
     "C2a", "kill -9 of a node's agent", c02_node::kill_agent, always;
     "C2b", "kill -9 of a node's supervisor", c02_node::kill_supervisor, always;
     "C2c", "a node's plug is pulled: all of it dies", c02_node::pull_plug, always;
     "C2d", "kill -9 of a job's process", c02_node::kill_job, always;
     "C3a", "kill -9 of the broker", c03_broker::kill, always;
+    "C2e", "an agent dies at each of its fail points", fail_points::agent, always;
     "C3b", "kill -9 of the broker, its store deleted", c03_broker::wipe, always;
     "C4", "kill -9 of PostgreSQL and its children", c04_database::kill, c04_database::unfit;
     "C5", "a node is frozen", c05_frozen_node::freeze, always;
@@ -200,6 +203,7 @@ scenarios! {
 }
 
 /// The orchestrator, or one of the two.
+    "C15c", "the registry dies at each of its fail points", fail_points::registry, always;
 fn some_orchestrator(stage: &mut Stage<'_>) -> anyhow::Result<String> {
     let names = stage.cluster.orchestrators();
     stage.rng.pick(&names).cloned().context("there is no orchestrator")
