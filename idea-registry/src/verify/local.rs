@@ -24,9 +24,10 @@ use crate::{
 ///
 /// # Errors
 /// `E_NOT_FOUND` when there is no ledger, `E_STORE_DOWN`, `E_OBJECTS_DOWN`, `E_IO` when a file cannot be read,
-/// `E_INTEGRITY` when a row of the log itself or of a key cannot be read. What is wrong with the log is in the report.
+/// `E_INTEGRITY` when the pages of the database are damaged, or a row of the log itself or of a key cannot be read. What is wrong with the log is in the report.
 pub async fn local(place: &Place, objects: Option<&ObjectsConfig>) -> Result<Report, Problem> {
     let store = snapshot(place).await?;
+    store.check_pages().await?;
     let log = current(&store).await?;
     store.close().await;
     // The copy, the files and then the rows: each has at least what those before it have, also while a registry goes on.
