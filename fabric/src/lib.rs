@@ -5,6 +5,7 @@
 //! randomness and the sockets that the cores are kept free of.
 
 pub mod config;
+pub mod fail_point;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;

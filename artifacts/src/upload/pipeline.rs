@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesOrdered};
-use mesh_fabric::files;
+use mesh_fabric::{fail_point::FailPoint, files};
 use mesh_schemas::{
     ErrorCode,
     manifest::{ChunkRef, ManifestSummary, PackRef},
@@ -76,6 +76,7 @@ impl Pipeline<'_> {
         let Draft { name, object, bytes, summary } = draft;
         self.wire.put(&name, &object.key, Bytes::from(bytes)).await?;
         self.wire.check(vec![object]).await.map_err(UploadError::Check)?;
+        FailPoint::UploadStored.pass();
         self.state.commit(contents, complete, summary.clone());
         self.save().await?;
         Ok(summary)

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use mesh_fabric::time::Clock;
-use mesh_node_core::{Action, Input, Node, Output};
+use mesh_fabric::{fail_point::FailPoint, time::Clock};
+use mesh_node_core::{Action, Input, Node, Output, Supervised};
 use mesh_schemas::{AttemptKey, ErrorCode, Problem, Timestamp, manifest::ManifestSummary};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,7 @@ impl Engine {
                 ticked_at = now;
                 batch.push(Input::Tick);
             }
+            FailPoint::AgentExitHeard.pass_if(|| batch.iter().any(is_exit));
             self.step(&mut batch).await?;
             self.outbox.flush(&mut self.node, &self.wire, self.clock.now()).await;
             if let Some(give_up_at) = give_up_at
@@ -223,4 +224,9 @@ impl Engine {
         }
         self.requests.push(&Request::Forget { attempts });
     }
+}
+
+/// The supervisor says that an attempt is over.
+const fn is_exit(input: &Input) -> bool {
+    matches!(input, Input::Supervised { state: Supervised::Exited(_), .. })
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mesh_fabric::fail_point::FailPoint;
 use mesh_node_core::Node;
 use mesh_schemas::{
     JournalId, NodeId, Timestamp, TraceParent,
@@ -44,6 +45,8 @@ impl Outbox {
         while self.due(node, wire).is_some_and(|due| due <= now) {
             let (first, events, trace) = take(node);
             let through = first + events.len() as u64 - 1;
+            let is_end = |event: &NodeEvent| matches!(event, NodeEvent::AttemptEnded(_));
+            FailPoint::AgentExitWritten.pass_if(|| events.iter().any(is_end));
             metrics::counter!("mesh_node_events_sent_total").increment(events.len() as u64);
             for payload in payloads(self.node, node.journal(), first, events) {
                 wire.publish_events(trace, payload).await;

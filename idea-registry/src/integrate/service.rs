@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mesh_fabric::{backoff::Policy, error::chain, time};
+use mesh_fabric::{backoff::Policy, error::chain, fail_point::FailPoint, time};
 use mesh_schemas::{ErrorCode, Problem, idea::Sha256};
 use mesh_tlog::{Checkpoint, Edge, SignedCheckpoint, TreeHead};
 use tokio::{sync::watch, time::Instant};
@@ -137,6 +137,7 @@ impl Service {
         let (edge, files) =
             tokio::task::block_in_place(|| integrate(&self.edge, &leaves, head.tiles()))?;
         self.keep_row(edge.head()).await?;
+        FailPoint::LedgerAfterRow.pass();
         self.publish(edge.head())?;
         head.tiles().remove_partial(&files);
         self.packer.tidy(&written);

@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{
-    StoreError,
+    StoreError, pages,
     sql::{Dialects, Query, Record, bound, failed},
     tx::{Begun, Tx},
 };
@@ -32,6 +32,7 @@ const FORGET_LOOKS: u32 = 5;
 /// A state of the database that is older than the transaction `$1` is read.
 const OLDER_READERS: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
     AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::text::xid)";
+const OPENING: &str = "opening its file";
 const FORGETTING: &str = "forgetting what was erased";
 /// Where the tables lie in PostgreSQL.
 pub(super) const SCHEMA: &str = "mesh_ideas";
@@ -78,10 +79,15 @@ pub(super) const fn postgres(texts: &Dialects) -> &'static str {
 }
 
 impl Database {
-    /// Opens or makes the file, and brings its tables up to date.
+    /// Opens or makes the file, looks through its pages, and brings its tables up to date.
     pub(super) async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
-        let doing = "opening its file";
-        let options = SqliteConnectOptions::from_str(url).map_err(failed(doing))?;
+        let options = SqliteConnectOptions::from_str(url).map_err(failed(OPENING))?;
+        let file = options.get_filename().to_owned();
+        Self::open_file(options).await.map_err(|error| pages::named(error, &file))
+    }
+
+    async fn open_file(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let doing = OPENING;
         make_private(options.get_filename()).map_err(|e| failed(doing)(sqlx::Error::Io(e)))?;
         let options = options
             .create_if_missing(true)
@@ -105,6 +111,7 @@ impl Database {
             .pragma("wal_autocheckpoint", "2000")
             .pragma("journal_size_limit", "67108864");
         let writer = writer.connect_with(settings).await.map_err(failed(doing))?;
+        pages::check(&writer).await?;
         SQLITE_TABLES.run(&writer).await.map_err(migration_failed)?;
         let readers = pool.max_connections(READERS_MAX).connect_lazy_with(options.read_only(true));
         Ok(Self::Sqlite { writer, readers })

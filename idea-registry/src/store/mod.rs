@@ -12,6 +12,7 @@ pub(crate) mod db;
 mod leaf;
 mod lock;
 mod log;
+mod pages;
 pub(crate) mod read;
 mod role;
 pub(crate) mod rows;
@@ -71,6 +72,12 @@ pub enum StoreError {
         /// Which row.
         what: String,
     },
+    /// The database finds its own files damaged.
+    #[error("the database is damaged: {what}")]
+    Damaged {
+        /// Where, as far as that is known, and in its own words.
+        what: String,
+    },
 }
 
 impl From<StoreError> for Problem {
@@ -88,6 +95,10 @@ impl From<StoreError> for Problem {
                 .hint("check where `data` and `database` point; nothing was made"),
             StoreError::Unreadable { .. } => Self::new(ErrorCode::Integrity, error.to_string())
                 .hint("`mesh-ideas verify` says what is damaged"),
+            StoreError::Damaged { .. } => Self::new(ErrorCode::Integrity, error.to_string()).hint(
+                "nothing of it is served; move the file aside, then put a backup in its place, or make it anew with \
+                 `mesh-ideas rebuild --from tiles` or `--from objects` (docs/ideas.md)",
+            ),
         }
     }
 }

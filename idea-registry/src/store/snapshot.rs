@@ -21,6 +21,7 @@ use sqlx::{
 use super::{
     Database, Login, Store, StoreError,
     db::{BUSY_TIMEOUT, POSTGRES_TABLES, SESSION, SQLITE_TABLES},
+    pages,
     sql::{Dialects, Query, failed},
 };
 
@@ -44,6 +45,8 @@ struct Number {
 impl Store {
     /// Opens a database that is there, and reads all that is read in one state of it.
     ///
+    /// Its pages are looked through by who goes on with it, [`Store::check_pages`].
+    ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none or it holds no ledger, [`StoreError::Unreadable`] when its tables are
     /// of another version, [`StoreError::Unavailable`] when it cannot be reached.
@@ -60,10 +63,14 @@ impl Store {
 
 async fn sqlite(url: &str) -> Result<Database, StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(failed(DOING))?;
-    let file = options.get_filename();
+    let file = options.get_filename().to_owned();
     if !file.is_file() {
         return Err(StoreError::Missing { what: format!("no file {}", file.display()) });
     }
+    sqlite_file(options).await.map_err(|error| pages::named(error, &file))
+}
+
+async fn sqlite_file(options: SqliteConnectOptions) -> Result<Database, StoreError> {
     let options = options.create_if_missing(false).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let once = Once::default();
     let pool = single::<sqlx::Sqlite>().after_connect(move |connection, _| {

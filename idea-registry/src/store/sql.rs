@@ -196,24 +196,43 @@ pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
         if let sqlx::Error::ColumnDecode { index, .. } = &source {
             return StoreError::Unreadable { what: format!("a value in the column {index}") };
         }
-        match source.as_database_error().is_some_and(is_refusal) {
-            true => StoreError::Refused { doing, source },
-            false => StoreError::Unavailable { doing, source },
+        match source.as_database_error().map_or(Says::Nothing, says) {
+            Says::No => StoreError::Refused { doing, source },
+            Says::Damaged => StoreError::Damaged { what: format!("{source}, while {doing}") },
+            Says::Nothing => StoreError::Unavailable { doing, source },
         }
     }
 }
 
-/// The database has read the statement and will not do it, however often it is asked: a constraint, a trigger of an
-/// append-only table, a right.
-fn is_refusal(error: &(dyn sqlx::error::DatabaseError + 'static)) -> bool {
-    const SQLITE_CONSTRAINT: u32 = 19;
-    let Some(code) = error.code() else { return false };
+/// What the database means by an error of its own.
+enum Says {
+    /// It has read the statement and will not do it, however often it is asked: a constraint, a trigger of an
+    /// append-only table, a right.
+    No,
+    /// Its files are damaged, which does not heal by asking again.
+    Damaged,
+    /// Anything else.
+    Nothing,
+}
+
+fn says(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Says {
+    let Some(code) = error.code() else { return Says::Nothing };
     if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
         // The lowest byte of an extended code is the plain one.
-        return code.parse::<u32>().is_ok_and(|code| code & 0xff == SQLITE_CONSTRAINT);
+        return match code.parse::<u32>().map_or(0, |code| code & 0xff) {
+            // SQLITE_CONSTRAINT; SQLITE_CORRUPT and SQLITE_NOTADB.
+            19 => Says::No,
+            11 | 26 => Says::Damaged,
+            _ => Says::Nothing,
+        };
     }
-    // Integrity constraints, what a trigger raises, and rights.
-    code.starts_with("23") || code == "P0001" || code == "42501"
+    match &*code {
+        "P0001" | "42501" => Says::No,
+        // Integrity constraints.
+        code if code.starts_with("23") => Says::No,
+        "XX001" | "XX002" => Says::Damaged,
+        _ => Says::Nothing,
+    }
 }
 
 /// A number that SQL can hold; larger ones become the largest.

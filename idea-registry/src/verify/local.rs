@@ -23,9 +23,11 @@ use crate::{
 ///
 /// # Errors
 /// `E_NOT_FOUND` when there is no ledger, `E_STORE_DOWN`, `E_OBJECTS_DOWN`, `E_IO` when a file cannot be read,
-/// `E_INTEGRITY` when a row of a key cannot be read. What is wrong with the log is in the report.
+/// `E_INTEGRITY` when the pages of the database are damaged, or a row of a key cannot be read. What is wrong with the
+/// log is in the report.
 pub async fn local(place: &Place, objects: Option<&ObjectsConfig>) -> Result<Report, Problem> {
     let store = snapshot(place).await?;
+    store.check_pages().await?;
     let logs = Logs::read(&store, place).await?;
     store.close().await;
     let Logs { current, key, former, authors, findings } = logs;

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use mesh_fabric::fail_point::FailPoint;
 use mesh_schemas::{ErrorCode, Problem};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -106,6 +107,7 @@ impl Service {
         let span = info_span!("append", ledger.from = size, requests = requests.len());
         match self.context.commit(size, &requests).instrument(span).await {
             Ok(committed) => {
+                FailPoint::LedgerAfterCommit.pass_if(|| committed.size > size);
                 metrics::histogram!("mesh_ideas_commit_seconds")
                     .record(begun.elapsed().as_secs_f64());
                 self.size.send_replace(committed.size);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use mesh_ideas::registry::Registry;
+use mesh_schemas::ErrorCode;
 use serde_json::Value;
 
 use crate::kit::{Home, idea, some_text};
@@ -39,6 +40,20 @@ async fn damage_is_named_and_repaired_from_the_other_half() {
     let (code, rebuilt, words) = run(&home, &["rebuild", "--from", "leaves"]);
     assert_eq!((code, &rebuilt["entries"]), (Some(0), &20.into()), "{words}");
     assert_eq!(fs::read(&bundle).unwrap(), good);
+
+    let database = home.place.data.join("ideas.db");
+    let good = fs::read(&database).unwrap();
+    let mut bad = good.clone();
+    // What kind of page the second one is.
+    bad[4_096] ^= 0x40;
+    fs::write(&database, bad).unwrap();
+    let named = format!("error[E_INTEGRITY]: the database is damaged: {}: ", database.display());
+    for command in [&["verify"][..], &["rebuild", "--from", "leaves"]] {
+        let (code, _, words) = run(&home, command);
+        assert!(code == Some(8) && words.contains(&named), "{command:?}: {code:?} {words}");
+    }
+    let refused = Registry::start(&home.place).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Integrity, "{refused}");
 
     for file in ["ideas.db", "ideas.db-wal", "ideas.db-shm"] {
         // The journals are there only while somebody has the file open.

@@ -95,6 +95,7 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
         StoreError::NotLeader { .. } => Problem::new(ErrorCode::NotLeader, error.to_string()),
         StoreError::Unreadable { .. } => Problem::new(ErrorCode::Config, error.to_string())
             .hint("a newer orchestrator has used this database; run that version or a newer one"),
+        StoreError::Damaged { .. } => error.damaged(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Sending commands. What cannot be sent is dropped: the core says it again until it shows.
 
+use std::time::Duration;
+
 use async_nats::{Client, connection::State};
 use mesh_core::Command;
-use mesh_fabric::nats::traced_headers;
+use mesh_fabric::{fail_point::FailPoint, nats::traced_headers};
 use mesh_schemas::subject;
 use metrics::counter;
 use tokio::sync::mpsc;
@@ -10,6 +12,9 @@ use tracing::{debug, error};
 
 use super::split::{self, Outgoing};
 use crate::lead::Lease;
+
+/// How long answers may take from the engine to the wire, where one dies behind them.
+const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 
 /// Sends until the engine ends.
 pub(super) async fn run(client: Client, lease: Lease, mut commands: mpsc::Receiver<Vec<Command>>) {
@@ -29,9 +34,25 @@ pub(super) async fn run(client: Client, lease: Lease, mut commands: mpsc::Receiv
             error!("{too_large} commands are too long for a message; their tasks cannot start");
             count("too_large", too_large);
         }
-        for message in messages {
+        if FailPoint::OrchestratorBeforePublish.is_due() {
+            tokio::time::sleep(ANSWERS_LEAVE).await;
+            FailPoint::OrchestratorBeforePublish.die();
+        }
+        for (place, message) in messages.into_iter().enumerate() {
+            if place > 0 {
+                between_messages(&client).await;
+            }
             send(&client, message).await;
         }
+    }
+}
+
+/// One node has its part of a batch, and the next has not.
+async fn between_messages(client: &Client) {
+    if FailPoint::OrchestratorMidBatch.is_due() {
+        // What was published waits in the client until it is flushed.
+        let _unsent = client.flush().await;
+        FailPoint::OrchestratorMidBatch.die();
     }
 }
 

@@ -182,6 +182,7 @@ pub(super) fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable { .. } => nothing_accepted(),
         StoreError::NotLeader { .. } => not_leader(),
+        StoreError::Damaged { .. } => error.damaged(),
         StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
     }
 }
@@ -191,6 +192,7 @@ pub(super) fn commit_failed(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable { .. } => outcome_unknown(),
         StoreError::NotLeader { .. } => not_leader(),
+        StoreError::Damaged { .. } => error.damaged(),
         StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
     }
 }

@@ -9,6 +9,7 @@ use mesh_core::{Change, Command, Input, Output};
 use mesh_fabric::{
     backoff::{self, Policy},
     error::chain,
+    fail_point::FailPoint,
     time::Clock,
 };
 use mesh_schemas::{ErrorCode, Problem};
@@ -63,6 +64,7 @@ impl EngineError {
                 .hint("stop one of the two; this one has written nothing since"),
             StoreError::Unavailable { .. } => Problem::new(ErrorCode::StoreDown, chain(error)),
             StoreError::Unreadable { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
+            StoreError::Damaged { .. } => error.damaged(),
         }
     }
 }
@@ -234,6 +236,7 @@ impl Service {
                 }
             }
         }
+        FailPoint::OrchestratorAfterCommit.pass_if(|| !answers.is_empty());
         for (reply, result) in answers {
             answer(reply, result);
         }
@@ -283,9 +286,9 @@ impl Service {
                 warn!("A commit failed or its outcome is unknown: {}", chain(&error));
                 Ok(Ended::StoreLost)
             }
-            StoreError::NotLeader { .. } | StoreError::Unreadable { .. } => {
-                Err(EngineError::Store(error))
-            }
+            StoreError::NotLeader { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Damaged { .. } => Err(EngineError::Store(error)),
         }
     }
 }

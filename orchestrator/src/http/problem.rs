@@ -93,6 +93,10 @@ impl From<StoreError> for ApiError {
                 Self::new(ErrorCode::NotLeader, "this orchestrator does not lead")
             }
             StoreError::Unreadable { .. } => Self::internal(&error),
+            StoreError::Damaged { .. } => {
+                tracing::error!("{error}");
+                error.damaged().into()
+            }
         }
     }
 }

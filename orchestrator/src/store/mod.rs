@@ -23,7 +23,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mesh_core::{Change, Existing, JobProgress, JobRecord, Snapshot, TaskRecord};
 use mesh_schemas::{
-    AttemptKey, Epoch, JobId, NodeId, TaskState, Timestamp, TokenId, TraceParent,
+    AttemptKey, Epoch, ErrorCode, JobId, NodeId, Problem, TaskState, Timestamp, TokenId,
+    TraceParent,
     api::{AttemptView, EventView, JobView, Scope, TaskView},
     attempt::JobState,
     idea::IdeaId,
@@ -52,6 +53,21 @@ pub enum StoreError {
         /// Which row.
         what: String,
     },
+    /// The database finds its own files damaged.
+    #[error("the database is damaged: {what}")]
+    Damaged {
+        /// Where, as far as that is known, and in its own words.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// What is told of a database that is damaged.
+    pub fn damaged(&self) -> Problem {
+        Problem::new(ErrorCode::Integrity, self.to_string()).hint(
+            "nothing of it is served; keep the file, and put a backup in its place (docs/reliability.md says how)",
+        )
+    }
 }
 
 /// One round of the engine.

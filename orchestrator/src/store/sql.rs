@@ -192,8 +192,25 @@ pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreEr
         if let sqlx::Error::ColumnDecode { index, .. } = &source {
             return StoreError::Unreadable { what: format!("a value in the column {index}") };
         }
+        if source.as_database_error().is_some_and(is_damage) {
+            return StoreError::Damaged { what: format!("{source}, while {doing}") };
+        }
         StoreError::Unavailable { doing, source }
     }
+}
+
+/// The database has found its own files damaged: that does not heal by asking again.
+fn is_damage(error: &(dyn sqlx::error::DatabaseError + 'static)) -> bool {
+    const SQLITE_CORRUPT: u32 = 11;
+    const SQLITE_NOTADB: u32 = 26;
+    let Some(code) = error.code() else { return false };
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // The lowest byte of an extended code is the plain one.
+        let plain = code.parse::<u32>().map_or(0, |code| code & 0xff);
+        return [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&plain);
+    }
+    // PostgreSQL's data_corrupted and index_corrupted.
+    code == "XX001" || code == "XX002"
 }
 
 /// An error of a migration. A database that newer software has migrated is left alone.

@@ -1,6 +1,10 @@
 //! SQLite, the embedded default: one file, one writer, few readers, durable before a commit returns.
 
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr as _,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, Sqlite, SqlitePool,
@@ -26,6 +30,7 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const OPENING: &str = "opening its file";
 
 /// The connections to one SQLite file.
 #[derive(Debug)]
@@ -35,10 +40,15 @@ pub struct SqliteFile {
 }
 
 impl SqliteFile {
-    /// Opens or makes the file, and brings its tables up to date.
+    /// Opens or makes the file, looks through its pages, and brings its tables up to date.
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
-        let doing = "opening its file";
-        let options = SqliteConnectOptions::from_str(url).map_err(failed(doing))?;
+        let options = SqliteConnectOptions::from_str(url).map_err(failed(OPENING))?;
+        let file = options.get_filename().to_owned();
+        Self::open_file(options).await.map_err(|error| named(error, &file))
+    }
+
+    async fn open_file(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let doing = OPENING;
         make_private(options.get_filename()).map_err(|e| failed(doing)(sqlx::Error::Io(e)))?;
         let options = options
             .create_if_missing(true)
@@ -67,12 +77,40 @@ impl SqliteFile {
             )
             .await
             .map_err(failed(doing))?;
+        check_pages(&writer).await?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await.map_err(migration_failed)?;
         let readers = pool
             .max_connections(READERS_MAX)
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-1024"));
         Ok(Self { writer, readers })
+    }
+}
+
+/// Goes through all pages: nothing of a file whose structure is damaged is served. What rows hold has no
+/// checksum, and indices are not compared with their tables, which would take several times as long.
+async fn check_pages(writer: &SqlitePool) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    let check = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(writer);
+    let found: Vec<String> = check.await.map_err(failed("looking through its pages"))?;
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(duration_ms, "Looked through the pages of the database");
+    match found.into_iter().find(|line| line != "ok") {
+        // A heading and a line of its own for each thing that was found.
+        Some(what) => Err(StoreError::Damaged { what: what.replace('\n', " ") }),
+        None => Ok(()),
+    }
+}
+
+/// The same error, saying of which file it speaks.
+fn named(error: StoreError, file: &Path) -> StoreError {
+    match error {
+        StoreError::Damaged { what } => {
+            StoreError::Damaged { what: format!("{}: {what}", file.display()) }
+        }
+        StoreError::Unavailable { .. }
+        | StoreError::NotLeader { .. }
+        | StoreError::Unreadable { .. } => error,
     }
 }
 
@@ -186,5 +224,44 @@ mod tests {
         let query = "SELECT count(*) FROM join_code";
         let rows: i64 = sqlx::query_scalar(query).fetch_one(&file.readers).await.unwrap();
         assert_eq!(rows, 1, "nothing of what failed is there");
+    }
+    /// The page that each table and index begins with: in use for as long as the file lives.
+    async fn roots(file: &SqliteFile) -> Vec<(String, u64, u64)> {
+        let text = "SELECT name, rootpage, (SELECT page_size FROM pragma_page_size) \
+             FROM sqlite_master WHERE rootpage > 0 ORDER BY rootpage";
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as(text).fetch_all(&file.writer).await.unwrap();
+        let unsigned = |(name, page, size): (String, i64, i64)| {
+            (name, u64::try_from(page).unwrap(), u64::try_from(size).unwrap())
+        };
+        rows.into_iter().map(unsigned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_damaged_page_is_refused_by_name_and_opens_again_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mesh.db");
+        let url = format!("sqlite://{}", path.display());
+        let file = SqliteFile::open(&url).await.unwrap();
+        let roots = roots(&file).await;
+        // The last one to go writes the journal into the file.
+        file.writer.close().await;
+        let whole = std::fs::read(&path).unwrap();
+        assert!(roots.len() > 10, "{roots:?}");
+        // The byte that says what kind of page it is; no bit of it makes another kind but the fourth.
+        let kinds = roots.iter().map(|(name, page, size)| (name.as_str(), (page - 1) * size));
+        // And the file's own first bytes, and the first page of the schema.
+        for (what, at) in kinds.chain([("magic", 0), ("schema", 100)]) {
+            let mut bytes = whole.clone();
+            bytes[usize::try_from(at).unwrap()] ^= 0x40;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = SqliteFile::open(&url).await.unwrap_err();
+            let StoreError::Damaged { what: told } = &error else { panic!("{what}: {error:?}") };
+            assert!(told.starts_with(&*path.to_string_lossy()), "{what}: {told}");
+            assert_eq!(error.damaged().code, mesh_schemas::ErrorCode::Integrity);
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is written to it");
+        }
+        std::fs::write(&path, whole).unwrap();
+        SqliteFile::open(&url).await.unwrap();
     }
 }

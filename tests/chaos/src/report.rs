@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Instant};
 
 use comfy_table::{Cell, Table, presets::NOTHING};
+use mesh_fabric::fail_point::FailPoint;
 
 use crate::{
     check::{Report, Verdict},
@@ -20,6 +21,7 @@ pub fn say(begun: Instant, what: impl fmt::Display) {
 /// The whole report of a run.
 pub fn of_run(outcome: &Outcome) -> String {
     let mut text = faults(outcome);
+    text.push_str(&fail_points(outcome));
     text.push_str(&requests(&outcome.history));
     text.push_str(&figures(&outcome.history));
     text.push_str(&verdicts(&outcome.report, &outcome.history));
@@ -53,6 +55,17 @@ fn faults(outcome: &Outcome) -> String {
         ));
     }
     text + "\n\n"
+}
+
+/// At which of the named instants processes died. One that was never armed is named too: it was not tested.
+fn fail_points(outcome: &Outcome) -> String {
+    let mut table = table(["fail point", "armed", "died there"]);
+    for point in FailPoint::ALL {
+        let counts = outcome.points.get(point).copied().unwrap_or_default();
+        let died = if counts.fired == 0 { "NEVER".into() } else { counts.fired.to_string() };
+        table.add_row([point.name(), &counts.armed.to_string(), &died].map(Cell::new));
+    }
+    format!("{table}\n\n")
 }
 
 /// What clients asked and were told.

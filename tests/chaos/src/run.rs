@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use mesh_fabric::ids;
+use mesh_fabric::{fail_point::FailPoint, ids};
 use mesh_schemas::{
     api::{JobView, Page},
     attempt::JobState,
@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     check::{Report, check},
     client::Client,
-    cluster::{Cluster, ORCHESTRATOR, Options, STORE, StoreKind},
+    cluster::{Cluster, Fired, ORCHESTRATOR, Options, STORE, StoreKind},
     filer::Filer,
     history::{Ending, FaultNote, History, Sample, When},
     read::{Secret, Source, read},
@@ -80,6 +80,10 @@ pub struct Outcome {
     pub report: Report,
     /// How often each scenario struck.
     pub fired: BTreeMap<&'static str, u32>,
+    /// How often each fail point was armed, and how often a process died there.
+    pub points: BTreeMap<FailPoint, Fired>,
+    /// How often a part was seen to die at one; an agent's death is its supervisor's to see.
+    pub point_deaths: u32,
     /// Scenarios that could not be run, and why.
     pub unfit: Vec<(&'static str, String)>,
     /// Breaches beyond the invariants: panics, leftovers, damaged bytes handed out.
@@ -357,6 +361,8 @@ impl Running {
         Ok(Outcome {
             report,
             fired: self.deck.fired().clone(),
+            points: self.cluster.fired().clone(),
+            point_deaths: self.cluster.point_deaths(),
             unfit: self.deck.unfit().to_vec(),
             broken: self.broken,
             ended: self.ended,

@@ -7,6 +7,7 @@
 //! result names only chunks of its own attempt, or of the checkpoint that it began with. I10 what ended
 //! after a lease has its node, its trace and its result. I12 of a revoked node nothing is recorded. I13
 //! after healing the queue drains and no lease is left. A8 a node forgets an event when it is recorded.
+//! A9 an attempt whose end was recorded by its node's own word does not begin any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +51,8 @@ pub(crate) struct Observer {
     /// The manifest that each version of an attempt was given to.
     versions: BTreeMap<AttemptKey, BTreeMap<u32, String>>,
     revoked: BTreeSet<NodeId>,
+    /// Whose end was recorded as its node told it.
+    told: BTreeSet<AttemptKey>,
     /// Who has which attempt.
     holders: BTreeMap<AttemptKey, NodeId>,
     /// The first broken promise.
@@ -61,6 +64,13 @@ impl Observer {
     pub(crate) fn broken(&mut self, promise: &str, what: &dyn std::fmt::Display) {
         if self.broken.is_none() {
             self.broken = Some(format!("{promise}: {what}"));
+        }
+    }
+
+    /// A command begins on a node.
+    pub(crate) fn starts(&mut self, attempt: AttemptKey) {
+        if self.told.contains(&attempt) {
+            self.broken("A9", &format!("{attempt} begins though its node has told its end"));
         }
     }
 
@@ -174,6 +184,7 @@ impl Observer {
             }
             Change::AttemptEnded(end) => {
                 if end.usage.is_some() {
+                    self.told.insert(end.attempt);
                     self.heard_of(end.attempt);
                 }
                 self.ended(end, stats);

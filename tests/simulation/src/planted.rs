@@ -70,6 +70,8 @@ bugs! {
     StoreBelieved = "store-believed",
     /// The version of a manifest is written down only once the manifest is stored.
     VersionForgotten = "version-forgotten",
+    /// What is asked back while it waits is given back, and stays where it waits.
+    RecalledAndRun = "recalled-and-run",
 }
 
 impl Bug {

@@ -188,6 +188,8 @@ kinds! {
     StopFenced,
     /// A node was asked for what it was granted ahead and had not begun.
     Recalled,
+    /// What was asked back still waited with its supervisor.
+    GivenBack,
     /// A fenced attempt was dropped without a word.
     FencedDropped,
     /// A node learnt from a refused upload that it is fenced.

@@ -83,6 +83,7 @@ planted! {
     a_manifest_before_its_chunks_is_found: ManifestBeforeChunks,
     a_store_that_is_believed_is_found: StoreBelieved,
     a_version_given_twice_is_found: VersionForgotten,
+    an_attempt_that_is_given_back_and_run_is_found: RecalledAndRun,
 }
 
 #[test]

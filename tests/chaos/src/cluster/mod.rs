@@ -3,6 +3,7 @@
 
 mod configs;
 mod database;
+mod fail_points;
 mod parts;
 mod start;
 mod tmpfs;
@@ -11,7 +12,7 @@ mod tree;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use mesh_fabric::nats_auth::ClusterKeys;
+use mesh_fabric::{fail_point::FailPoint, nats_auth::ClusterKeys};
 use mesh_schemas::NodeId;
 use mesh_tests::{
     http::Http,
@@ -21,6 +22,7 @@ use mesh_tests::{
 use serde::de::DeserializeOwned;
 
 pub use database::Database;
+pub use fail_points::{Arming, Fired};
 pub use parts::Part;
 pub use start::{Options, StoreKind};
 pub use tmpfs::Tmpfs;
@@ -56,6 +58,7 @@ pub struct Cluster {
     pub nats_url: String,
     /// How long a lease lasts.
     pub lease_ttl: Duration,
+    armings: fail_points::Armings,
 }
 
 /// Names of the wires.
@@ -123,6 +126,28 @@ impl Cluster {
         None
     }
 
+    /// Kills the parts; once they are started again they die at the fail points, each once in one of them.
+    ///
+    /// # Errors
+    /// When there is no such part.
+    pub fn arm(&mut self, parts: &[String], arming: &Arming) -> anyhow::Result<()> {
+        for part in parts {
+            self.part(part)?.arm(arming.clone());
+        }
+        self.armings.add(arming.clone());
+        Ok(())
+    }
+
+    /// How often each fail point was armed and fired, once all is good again.
+    pub const fn fired(&self) -> &BTreeMap<FailPoint, Fired> {
+        self.armings.counts()
+    }
+
+    /// How often a part was seen to die at a fail point. What dies below a part is not seen.
+    pub fn point_deaths(&self) -> u32 {
+        self.parts.values().map(Part::point_deaths).sum()
+    }
+
     /// Starts whatever has died by itself; says what did.
     pub fn mind(&mut self) -> Vec<String> {
         self.parts.values_mut().filter_map(Part::mind).collect()
@@ -145,7 +170,9 @@ impl Cluster {
         if let Some(database) = &mut self.database {
             database.unfill()?;
         }
+        self.armings.end()?;
         for part in self.parts.values_mut() {
+            part.disarm();
             part.thaw();
             part.start()?;
         }

@@ -1,8 +1,9 @@
 //! One program of the mesh: started, killed, frozen, restarted.
 
 use std::{
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
-    process::Command,
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use mesh_tests::process::Process;
 use rustix::process::Signal;
 
-use super::tree;
+use super::{Arming, tree};
 
 /// Wait before a part that died by itself is started again.
 const RESTART_WAIT: Duration = Duration::from_millis(300);
@@ -40,12 +41,42 @@ pub struct Part {
     /// It was asked to stop, and is to come back.
     asked: bool,
     died_at: Option<Instant>,
+    /// What it is to die of, in whichever life.
+    arming: Option<Arming>,
+    /// How often it died of that.
+    point_deaths: u32,
 }
 
 impl Part {
     /// One that is not started yet.
     pub const fn new(name: String, program: Program, log: PathBuf) -> Self {
-        Self { name, program, log, process: None, held_down: true, asked: false, died_at: None }
+        Self {
+            name,
+            program,
+            log,
+            process: None,
+            held_down: true,
+            asked: false,
+            died_at: None,
+            arming: None,
+            point_deaths: 0,
+        }
+    }
+
+    /// Kills it; from its next start on it dies at fail points.
+    pub(super) fn arm(&mut self, arming: Arming) {
+        self.kill();
+        self.arming = Some(arming);
+    }
+
+    /// From its next start on it dies of nothing by itself.
+    pub(super) fn disarm(&mut self) {
+        self.arming = None;
+    }
+
+    /// How often it died at a fail point, seen from outside.
+    pub(super) const fn point_deaths(&self) -> u32 {
+        self.point_deaths
     }
 
     /// Its process id; none while it is down.
@@ -66,9 +97,15 @@ impl Part {
         anyhow::ensure!(path.is_file(), "{} is missing", path.display());
         let mut command = Command::new(path);
         command.args(args).envs(env.iter().map(|(name, value)| (name, value)));
+        command.envs(self.arming.iter().flat_map(Arming::env));
         self.process = Some(Process::start(&mut command, &self.log));
         self.died_at = None;
         Ok(())
+    }
+
+    /// How it ended, while nobody has started it again.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.exited()
     }
 
     /// SIGKILL to the process alone. It stays down until it is started.
@@ -146,8 +183,10 @@ impl Part {
         }
         let started = self.start().with_context(|| format!("starting {}", self.name));
         let asked = std::mem::take(&mut self.asked);
+        let at_a_point = self.arming.is_some() && status.signal() == Some(Signal::KILL.as_raw());
+        self.point_deaths += u32::from(at_a_point);
         Some(match started {
-            Ok(()) if asked => return None,
+            Ok(()) if asked || at_a_point => return None,
             Ok(()) => format!("{} ended ({status}) and was started again", self.name),
             Err(error) => format!("{} ended ({status}): {error:#}", self.name),
         })

@@ -25,7 +25,7 @@ use mesh_tests::{
 
 use super::{
     Cluster, Database, IDEAS, NATS, ORCHESTRATOR, Part, STANDBY, STORE, Tmpfs, configs,
-    parts::Program, wire,
+    fail_points::Armings, parts::Program, wire,
 };
 
 /// Longest wait for each step of the start, on a busy machine.
@@ -119,6 +119,7 @@ impl Cluster {
             keys,
             nats_url: format!("nats://{nats}"),
             lease_ttl: options.lease_ttl,
+            armings: Armings::default(),
         };
         cluster.start_services(options, store).await?;
         if let Some(link) = cluster.links.get(wire::CLIENTS_STANDBY) {

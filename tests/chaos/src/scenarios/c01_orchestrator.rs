@@ -1,5 +1,4 @@
-//! C1: the orchestrator dies at a random instant: between commit and answer, answer and command, in
-//! mid-batch. There are no fail points in the program; the instants are chance's.
+//! C1: the orchestrator dies at an instant of chance. Where it dies at one that is named: `fail_points`.
 
 use super::{Later, Stage, Strike, some_orchestrator};
 

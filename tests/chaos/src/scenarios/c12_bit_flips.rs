@@ -1,6 +1,5 @@
 //! C12: a bit at rest is another one. What is read then must be refused, never handed out; a damaged
-//! journal must not stop a node. A page of SQLite is left alone: it has no checksums of its own, and the
-//! promise rests on the disk there.
+//! journal must not stop a node. Pages of SQLite: `c12_pages`.
 
 use std::{
     fs,

@@ -13,9 +13,11 @@ mod c09_clocks;
 mod c10_replay;
 mod c11_lying_store;
 mod c12_bit_flips;
+mod c12_pages;
 mod c13_nasty_jobs;
 mod c14_rolling;
 mod c15_registry;
+mod fail_points;
 mod t27_revoked;
 
 use std::time::Duration;
@@ -164,11 +166,13 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    "C1", "kill -9 of an orchestrator", c01_orchestrator::kill, always;
+    "C1a", "kill -9 of an orchestrator", c01_orchestrator::kill, always;
+    "C1b", "an orchestrator dies at each of its fail points", fail_points::orchestrator, always;
     "C2a", "kill -9 of a node's agent", c02_node::kill_agent, always;
     "C2b", "kill -9 of a node's supervisor", c02_node::kill_supervisor, always;
     "C2c", "a node's plug is pulled: all of it dies", c02_node::pull_plug, always;
     "C2d", "kill -9 of a job's process", c02_node::kill_job, always;
+    "C2e", "an agent dies at each of its fail points", fail_points::agent, always;
     "C3a", "kill -9 of the broker", c03_broker::kill, always;
     "C3b", "kill -9 of the broker, its store deleted", c03_broker::wipe, always;
     "C4", "kill -9 of PostgreSQL and its children", c04_database::kill, c04_database::unfit;
@@ -192,10 +196,14 @@ scenarios! {
     "C11c", "the object store is slow", c11_lying_store::crawls, always;
     "C12a", "a bit of a stored object flips", c12_bit_flips::object, always;
     "C12b", "a bit of a node's journal flips", c12_bit_flips::journal, always;
+    "C12c", "a bit of a page of the orchestrator's SQLite flips", c12_pages::orchestrator,
+    c12_pages::orchestrator_unfit;
+    "C12d", "a bit of a page of the registry's SQLite flips", c12_pages::registry, always;
     "C13", "a job behaves badly", c13_nasty_jobs::submit, always;
     "C14", "every part is restarted, one after the other", c14_rolling::roll, always;
     "C15a", "kill -9 of the registry of ideas", c15_registry::kill, always;
     "C15b", "the registry of ideas is frozen", c15_registry::freeze, always;
+    "C15c", "the registry dies at each of its fail points", fail_points::registry, always;
     "T27", "a node is revoked at work", t27_revoked::revoke, t27_revoked::unfit;
 }
 

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use mesh_node_core::{Exit, ExitHow, Supervised};
+use mesh_node_core::{Exit, ExitHow, StopCause, Supervised};
 use mesh_schemas::{AttemptKey, Span, Timestamp, message::Usage};
 
 use super::{Machine, OnNode};
-use crate::{env::Env, stats::Kind};
+use crate::{env::Env, planted::Bug, stats::Kind};
 
 /// Something about a process that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,7 @@ impl Machine {
             let how = ExitHow::CannotStart { code: 127, message };
             return self.end(env, attempt, over(wall, None, how));
         }
+        env.observer.starts(attempt);
         self.supervisor.free -= cpu;
         let held = Held::Running { cpu, since: env.now, started_at: wall, stopping: false };
         let state = held.state(env.now);
@@ -182,13 +183,19 @@ impl Machine {
     /// Ends an attempt's processes: asks, waits, kills.
     pub(super) fn stop(&mut self, env: &mut Env, attempt: AttemptKey, grace: Span) {
         let wall = self.clock.wall(env.now);
+        let recalled = self.is_recalled(attempt);
         match self.supervisor.held.get_mut(&attempt) {
             None => {
                 let how = ExitHow::Lost { message: "the supervisor does not hold it".into() };
                 self.tell(env, attempt, Supervised::Exited(over(wall, None, how)));
             }
             Some(Held::Queued { .. }) => {
-                self.end(env, attempt, over(wall, None, ExitHow::NeverStarted));
+                let exit = over(wall, None, ExitHow::NeverStarted);
+                env.stats.add(Kind::GivenBack, u64::from(recalled));
+                if recalled && env.options.bug == Some(Bug::RecalledAndRun) {
+                    return self.tell(env, attempt, Supervised::Exited(exit));
+                }
+                self.end(env, attempt, exit);
             }
             Some(Held::Running { stopping, .. }) => {
                 let again = std::mem::replace(stopping, true);
@@ -205,6 +212,11 @@ impl Machine {
                 self.tell(env, attempt, state);
             }
         }
+    }
+
+    fn is_recalled(&self, attempt: AttemptKey) -> bool {
+        let stop = self.agent.as_ref().and_then(|agent| agent.node.attempt(attempt)?.stop);
+        stop.is_some_and(|stop| stop.cause == StopCause::Preempted)
     }
 
     fn end(&mut self, env: &mut Env, attempt: AttemptKey, exit: Exit) {

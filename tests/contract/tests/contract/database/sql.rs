@@ -257,5 +257,6 @@ fn told(result: Result<u64, StoreError>) -> Told {
         Err(StoreError::NotLeader { .. }) => Told::NotLeader,
         Err(StoreError::Unavailable { .. }) => Told::Unavailable,
         Err(StoreError::Unreadable { what }) => panic!("{what} cannot be read"),
+        Err(StoreError::Damaged { what }) => panic!("the database is damaged: {what}"),
     }
 }
