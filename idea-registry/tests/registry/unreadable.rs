@@ -129,7 +129,8 @@ async fn a_row_of_a_log_that_was_left_is_a_finding_too() {
         owner.run("UPDATE checkpoint SET root = 'none' WHERE log = 1 AND size = 4").await;
         let findings = verified(&home).await.findings;
         assert_eq!(found(&findings), [("checkpoint", Some(3))], "{findings:?}");
-        assert!(findings[0].detail.contains("/v1"), "{findings:?}");
+        let said = &findings[0].detail;
+        assert!(said.contains("/v1") && said.contains("cannot read"), "{findings:?}");
         owner.run("UPDATE log SET author = 'nobody' WHERE version = 1").await;
         let findings = verified(&home).await.findings;
         assert_eq!(found(&findings), [("log", None)], "{findings:?}");
