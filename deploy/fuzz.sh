@@ -11,6 +11,8 @@ if [ -z "$target" ] || [ ! -d "tests/fuzz/corpus/$target" ]; then
   exit 2
 fi
 host="$(rustc -vV | sed -n 's/^host: //p')"
+# The same versions as the workspace's: it is no member of it.
+cp Cargo.lock tests/fuzz/libfuzzer/Cargo.lock
 # With a target named, build scripts and macros are not instrumented.
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

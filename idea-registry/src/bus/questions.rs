@@ -1,6 +1,6 @@
 //! A NATS service with an endpoint for each kind of question.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_nats::{
     Client,
@@ -15,6 +15,7 @@ use mesh_schemas::{
     subject::{LEDGER_SERVICE, ledger_ask},
 };
 use metrics::counter;
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, Span, debug, error, info, info_span, warn};
 
@@ -23,6 +24,8 @@ use crate::ask::{Answers, KINDS};
 
 /// Longest answer, in bytes; brokers take no longer messages.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// How long each word of leave may take: where the broker is away nobody hears it.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// The service, once it listens.
 pub(crate) struct Questions {
@@ -71,13 +74,13 @@ impl Questions {
         };
         // What waits in the client is asked again by who asked.
         let _stopped = shutdown.run_until_cancelled(serve).await;
-        if let Err(error) = service.stop().await {
-            debug!("Could not leave the discovery: {error}");
+        if !matches!(timeout(LEAVE_MAX, service.stop()).await, Ok(Ok(()))) {
+            debug!("Could not leave the discovery");
         }
         running.close();
         running.wait().await;
-        if let Err(error) = client.flush().await {
-            debug!("Could not flush the last answers: {error}");
+        if !matches!(timeout(LEAVE_MAX, client.flush()).await, Ok(Ok(()))) {
+            debug!("Could not flush the last answers");
         }
     }
 }

@@ -111,7 +111,7 @@ impl Database {
             .pragma("wal_autocheckpoint", "2000")
             .pragma("journal_size_limit", "67108864");
         let writer = writer.connect_with(settings).await.map_err(failed(doing))?;
-        pages::check(&writer).await?;
+        pages::check(&writer, pages::AT_A_START).await?;
         SQLITE_TABLES.run(&writer).await.map_err(migration_failed)?;
         let readers = pool.max_connections(READERS_MAX).connect_lazy_with(options.read_only(true));
         Ok(Self::Sqlite { writer, readers })

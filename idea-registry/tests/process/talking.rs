@@ -134,3 +134,13 @@ async fn the_registrys_credentials_open_nothing_else() {
     })
     .await;
 }
+
+/// Goal: stopping needs nobody else. Method: the broker is killed, then the registry is told to stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_whose_broker_is_away_stops_when_it_is_told_to() {
+    let mut world = World::new(Home::sqlite(), "").await;
+    world.serve().await;
+    world.append(idea(1, &some_text())).await;
+    world.nats.kill();
+    world.stop();
+}
