@@ -154,7 +154,7 @@ impl Owner {
             ("about", "idea, idx"),
             ("hidden", "entry, tombstone, body"),
             ("seen", "entry, idx"),
-            ("content", "hash, entry, idea, sealed"),
+            ("content", "hash, idx, idea, sealed"),
             ("edge", "relation, source, target, proposed, likeness"),
             ("job", "idea, job, name, state, entry, idx"),
             ("opinion", "idea, author, impact, cost, risk, vote"),

@@ -58,7 +58,9 @@ async fn a_damaged_row_takes_the_place_of_no_good_text() {
 
         let restarted = restart_origin(&home.place, &Others::none()).await.unwrap();
         assert_eq!(restarted.texts_added, 2);
-        home.start().await.stop().await;
+        let registry = home.start().await;
+        until_signed(&registry).await;
+        registry.stop().await;
         assert_eq!(verified(&home).await.findings, vec![]);
         owner.close().await;
     }
