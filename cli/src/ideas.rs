@@ -2,6 +2,7 @@
 //! and the last head of the log that this user has seen.
 
 mod carried;
+mod drafts;
 mod key;
 mod log;
 mod memory;
@@ -11,6 +12,7 @@ mod spool;
 mod tiles;
 mod witnesses;
 
+pub(crate) use drafts::keep_unless;
 pub(crate) use key::Author;
 pub(crate) use log::{Log, log_key};
 pub(crate) use memory::trusted;

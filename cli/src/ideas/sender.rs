@@ -1,6 +1,6 @@
 //! Sends entries so that none is lost: into the spool first, out of it once the log has them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mesh_ideas_core::{body_hash, entry_id};
 use mesh_schemas::{
@@ -77,13 +77,34 @@ impl Sender {
         let entry = entry_id(&submission.entry);
         let before = self.spool.waiting(Some(TAKEN_ALONG_MAX))?;
         self.spool.keep(entry, &submission)?;
-        self.send_all(&before).await?;
+        let flushed = self.send_all(&before, false).await?;
+        if flushed.waiting > 0 {
+            let count = flushed.waiting;
+            output::note(format!("{count} of before still wait: `mesh ideas sync` says why"));
+        }
         self.send(entry, &submission).await
     }
 
-    /// Sends all that waits.
+    /// Sends all that waits, and says of each that stays why.
     pub(crate) async fn flush(&self) -> Result<Flushed, Problem> {
-        self.send_all(&self.spool.waiting(None)?).await
+        self.send_all(&self.spool.waiting(None)?, true).await
+    }
+
+    /// What waits, as it would be sent.
+    pub(crate) fn waiting(&self) -> Result<Vec<(EntryId, Submission)>, Problem> {
+        self.spool.waiting(None)
+    }
+
+    /// Takes an entry out of what waits, and keeps it with what was refused. Where.
+    ///
+    /// # Errors
+    /// `E_NOT_FOUND` when it does not wait.
+    pub(crate) fn drop_waiting(&self, entry: EntryId) -> Result<PathBuf, Problem> {
+        if self.waiting()?.iter().all(|(waiting, _)| *waiting != entry) {
+            return Err(Problem::new(ErrorCode::NotFound, format!("{entry} does not wait"))
+                .hint("`mesh ideas sync --list` shows what does"));
+        }
+        self.spool.put_aside(entry)
     }
 
     /// Where entries lie that were refused for good.
@@ -91,18 +112,29 @@ impl Sender {
         self.spool.refused()
     }
 
-    async fn send_all(&self, waiting: &[(EntryId, Submission)]) -> Result<Flushed, Problem> {
+    /// Why one of them waits is said if so wanted; that one was refused always is.
+    async fn send_all(
+        &self,
+        waiting: &[(EntryId, Submission)],
+        say_why: bool,
+    ) -> Result<Flushed, Problem> {
         let mut flushed = Flushed::default();
+        let waits = |entry, problem: &Problem| {
+            if say_why {
+                tell(entry, "waits", problem);
+            }
+        };
         for (place, (entry, submission)) in waiting.iter().enumerate() {
-            match self.send(*entry, submission).await {
+            match self.post(*entry, submission).await {
                 Ok(Sent::Appended(_)) => flushed.sent += 1,
                 // What it names may yet come, and the others go on.
                 Err(problem) if problem.code == ErrorCode::NotFound => {
                     flushed.waiting += 1;
-                    tell(*entry, "waits", &problem);
+                    waits(*entry, &problem);
                 }
                 Err(problem) if is_final(&problem) => {
                     flushed.refused += 1;
+                    self.put_aside(*entry)?;
                     tell(*entry, "was refused", &problem);
                 }
                 // The others would fare no better.
@@ -111,7 +143,7 @@ impl Sender {
                     break;
                 }
                 Err(problem) => {
-                    tell(*entry, "waits", &problem);
+                    waits(*entry, &problem);
                     flushed.waiting += waiting.len() - place;
                     break;
                 }
@@ -120,30 +152,40 @@ impl Sender {
         Ok(flushed)
     }
 
-    /// Only what is known to be in the log leaves the spool; what will never be in it is put aside.
+    /// What was just said: only what is known to be in the log leaves the spool; what will never be in it is put aside.
     async fn send(&self, entry: EntryId, submission: &Submission) -> Result<Sent, Problem> {
-        match self.client.post::<_, Appended>("/ideas", submission).await {
-            Ok(appended) if appended.index.is_some() => {
-                self.spool.forget(entry)?;
-                Ok(Sent::Appended(appended))
-            }
-            Ok(_) => Ok(Sent::Waits(entry)),
+        match self.post(entry, submission).await {
             Err(problem) if is_passing(&problem) => {
                 output::note(format!("{problem}; it waits in the spool"));
                 Ok(Sent::Waits(entry))
             }
             Err(problem) if is_final(&problem) => {
-                let file = self.spool.put_aside(entry)?;
-                output::note(format!("{entry} is kept in {}", file.display()));
+                self.put_aside(entry)?;
                 Err(problem)
             }
             // The token, the log or what the entry names is at fault, not the entry.
             Err(problem) => {
-                let file = self.spool.file(entry);
-                output::note(format!("{entry} waits in the spool, in {}", file.display()));
+                let drop = format!("`mesh ideas sync --drop {entry}` takes it out");
+                output::note(format!("{entry} waits in the spool; {drop}"));
                 Err(problem)
             }
+            done => done,
         }
+    }
+
+    async fn post(&self, entry: EntryId, submission: &Submission) -> Result<Sent, Problem> {
+        let appended: Appended = self.client.post("/ideas", submission).await?;
+        if appended.index.is_none() {
+            return Ok(Sent::Waits(entry));
+        }
+        self.spool.forget(entry)?;
+        Ok(Sent::Appended(appended))
+    }
+
+    fn put_aside(&self, entry: EntryId) -> Result<(), Problem> {
+        let file = self.spool.put_aside(entry)?;
+        output::note(format!("{entry} is kept in {}", file.display()));
+        Ok(())
     }
 
     /// The id of an idea; a whole one is believed, so that it works while the mesh is out of reach.

@@ -12,7 +12,7 @@ use crate::{
     Outcome,
     args::Global,
     context,
-    ideas::{Body, Sender},
+    ideas::{Body, Sender, keep_unless},
 };
 
 /// Say something about an idea.
@@ -140,16 +140,19 @@ pub(crate) struct EraseArgs {
 }
 
 pub(super) async fn comment(global: &Global, args: TextArgs) -> Outcome {
-    let body = Body::new(text_of(args.text, args.file)?, None);
-    said(global, &args.idea, |idea| (Say::Comment { idea, body: body.by_ref.clone() }, Some(body)))
-        .await
+    let text = text_of(args.text, args.file)?;
+    let sender = Sender::new(global)?;
+    let idea = keep_unless(sender.idea_id(&args.idea).await, &text)?;
+    let body = Body::new(text, None);
+    let say = Say::Comment { idea, body: body.by_ref.clone() };
+    Ok(print_sent(global.output, &sender.say(say, Some(body)).await?))
 }
 
 pub(super) async fn revise(global: &Global, args: ReviseArgs) -> Outcome {
     let TextArgs { idea, text, file } = args.of;
     let text = text_of(text, file)?;
     let sender = Sender::new(global)?;
-    let found = sender.idea(&idea).await?;
+    let found = keep_unless(sender.idea(&idea).await, &text)?;
     let body = Body::new(text, sealed_for(&found));
     let say = Say::Revision { idea: found.view.id, body: body.by_ref.clone() };
     Ok(print_sent(global.output, &sender.say(say, Some(body)).await?))
@@ -184,12 +187,12 @@ pub(super) async fn release(global: &Global, args: &ReleaseArgs) -> Outcome {
 
 pub(super) async fn status(global: &Global, args: StatusArgs) -> Outcome {
     let StatusArgs { idea, status, reason } = args;
-    said(global, &idea, |idea| (Say::Status { idea, status, reason }, None)).await
+    said(global, &idea, |idea| Say::Status { idea, status, reason }).await
 }
 
 pub(super) async fn rate(global: &Global, args: &RateArgs) -> Outcome {
     let RateArgs { impact, cost, risk, vote, .. } = *args;
-    said(global, &args.idea, |idea| (Say::Rank { idea, impact, cost, risk, vote }, None)).await
+    said(global, &args.idea, |idea| Say::Rank { idea, impact, cost, risk, vote }).await
 }
 
 pub(super) async fn hide(global: &Global, args: HideArgs) -> Outcome {
@@ -214,14 +217,10 @@ pub(super) async fn erase(global: &Global, args: EraseArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn said(
-    global: &Global,
-    idea: &str,
-    say: impl FnOnce(IdeaId) -> (Say, Option<Body>),
-) -> Outcome {
+async fn said(global: &Global, idea: &str, say: impl FnOnce(IdeaId) -> Say) -> Outcome {
     let sender = Sender::new(global)?;
-    let (say, body) = say(sender.idea_id(idea).await?);
-    Ok(print_sent(global.output, &sender.say(say, body).await?))
+    let say = say(sender.idea_id(idea).await?);
+    Ok(print_sent(global.output, &sender.say(say, None).await?))
 }
 
 /// A step of the chain of holders names the step before, so that of two at once one is refused.

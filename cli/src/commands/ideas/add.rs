@@ -15,7 +15,7 @@ use crate::{
     Outcome,
     args::Global,
     context,
-    ideas::{Body, Sender},
+    ideas::{Body, Sender, keep_unless},
 };
 
 /// File an idea; it is in the log when its id is printed, and kept until it is.
@@ -52,7 +52,7 @@ pub(super) async fn run(global: &Global, args: Args) -> Outcome {
     let sender = Sender::new(global)?;
     let mut parents = Vec::new();
     for parent in &args.derives {
-        parents.push(sender.idea_id(parent).await?);
+        parents.push(keep_unless(sender.idea_id(parent).await, &text)?);
     }
     let body = Body::new(text, args.sealed);
     let say = Say::Idea { body: body.by_ref.clone(), parents, tags: args.tag, source: args.source };

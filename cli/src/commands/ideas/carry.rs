@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use mesh_ideas_core::import::{self, Draft, Exported, Imported};
 use mesh_schemas::{
     Problem,
-    idea::{IdeaDetail, IdeaId, IdeaView, Say},
+    idea::{EntryId, IdeaDetail, IdeaId, IdeaView, Say, Submission},
 };
 use serde::Serialize;
 
@@ -80,8 +80,19 @@ pub(crate) enum ExportForm {
 
 /// Send what waits in the spool.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mesh ideas sync")]
-pub(crate) struct SyncArgs {}
+#[command(after_help = "\
+Examples:
+  mesh ideas sync
+  mesh ideas sync --list
+  mesh ideas sync --drop entry_…      such as one that names an idea that there never was")]
+pub(crate) struct SyncArgs {
+    /// Send nothing: show what waits.
+    #[arg(long, conflicts_with = "drop")]
+    list: bool,
+    /// Send nothing: take this entry out of what waits; it is kept with what was refused.
+    #[arg(long, value_name = "ENTRY")]
+    drop: Option<EntryId>,
+}
 
 /// Show who signs your ideas.
 #[derive(Debug, clap::Args)]
@@ -212,8 +223,16 @@ fn exported_as(idea: IdeaDetail) -> Exported {
     Exported { id, title, text: idea.text.unwrap_or_default(), status, tags, source }
 }
 
-pub(super) async fn sync(global: &Global, _: &SyncArgs) -> Outcome {
+pub(super) async fn sync(global: &Global, args: &SyncArgs) -> Outcome {
     let sender = Sender::new(global)?;
+    if let Some(entry) = args.drop {
+        let file = sender.drop_waiting(entry)?;
+        output::note(format!("{entry} waits no more; it is kept in {}", file.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.list {
+        return list_waiting(global.output, &sender.waiting()?);
+    }
     let Flushed { sent, waiting, refused } = sender.flush().await?;
     if global.output == Format::Json {
         let counts = serde_json::json!({ "sent": sent, "waiting": waiting, "refused": refused });
@@ -225,6 +244,22 @@ pub(super) async fn sync(global: &Global, _: &SyncArgs) -> Outcome {
         output::note(format!("what was refused is kept in {}", sender.refused().display()));
     }
     Ok(if waiting + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What waits, each with its kind and the beginning of its text.
+fn list_waiting(format: Format, waiting: &[(EntryId, Submission)]) -> Outcome {
+    for (entry, Submission { entry: said, body, .. }) in waiting {
+        let kind = said.say.kind();
+        let title = mesh_ideas_core::text::title(body.as_deref().unwrap_or_default());
+        match format {
+            Format::Json => output::json(
+                &serde_json::json!({ "entry": entry, "kind": kind, "time": said.time, "title": title }),
+            ),
+            Format::Quiet => output::line(entry),
+            Format::Table => output::line(format!("{entry}  {kind}  {title}")),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn key(global: &Global, _: &KeyArgs) -> Outcome {
