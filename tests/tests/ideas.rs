@@ -132,6 +132,12 @@ async fn bad_input_appends_nothing(mesh: &Mesh, ann: &Person<'_>) {
     ] {
         ann.is_refused(args, code, exit).await;
     }
+    // The orphan waits for a parent that may yet come, unless its author gives it up.
+    let waits = ann.does(&["sync", "--list", "-o", "quiet"]).await;
+    ann.is_refused(&["sync"], "E_NOT_FOUND", 1).await;
+    ann.does(&["sync", "--drop", &waits]).await;
+    ann.is_refused(&["sync", "--drop", &waits], "E_NOT_FOUND", 4).await;
+    ann.does(&["sync"]).await;
     for (body, status) in [
         (json!({}), StatusCode::BAD_REQUEST),
         (json!({"entry": {"v": 1}}), StatusCode::BAD_REQUEST),
@@ -270,6 +276,13 @@ async fn no_idea_is_lost_while_parts_are_away() {
         let ann = Person::new(&mesh, "ann");
         let waits = ann.does(&["add", "An idea while the mesh was off"]).await;
         assert!(waits.starts_with("entry_"), "{waits}");
+        // Nobody can say which idea that is: the text is kept, to be said again.
+        let derived = ["add", "What derives from some idea", "--derives", "idea_abcdef"];
+        ann.is_refused(&derived, "E_UNREACHABLE", 7).await;
+        ann.is_refused(&["comment", "idea_abcdef", "A remark"], "E_UNREACHABLE", 7).await;
+        let kept = ann.kept("drafts");
+        let texts: Vec<_> = kept.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        assert!(texts.iter().any(|text| text == derived[1]) && texts.len() == 2, "{texts:?}");
     }
     mesh.start_again().await;
     let ann = Person::new(&mesh, "ann");
