@@ -12,7 +12,7 @@ mod github;
 mod markdown;
 mod table;
 
-pub use export::{Exported, to_csv, to_json_lines, to_markdown};
+pub use export::{Exported, Sealed, to_csv, to_json_lines, to_markdown};
 pub use github::from_github;
 pub use markdown::from_markdown;
 pub use table::from_csv;

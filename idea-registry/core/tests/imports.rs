@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
 
 use mesh_ideas_core::import::{
-    Exported, Imported, from_csv, from_github, from_markdown, to_csv, to_json_lines, to_markdown,
+    Exported, Imported, Sealed, from_csv, from_github, from_markdown, to_csv, to_json_lines,
+    to_markdown,
 };
 use mesh_schemas::{
     Problem,
@@ -115,7 +116,8 @@ fn issues_that_are_wrong_are_named() {
 fn exported(text: &str) -> Exported {
     let (title, status) = (mesh_ideas_core::text::title(text), IdeaStatus::Open);
     let (tags, source) = (vec!["a".into(), "b".into()], Some("issue 1".into()));
-    Exported { id: IdeaId([1; 32]), title, text: text.into(), status, tags, source }
+    let (id, text) = (IdeaId([1; 32]), text.into());
+    Exported { id, title, text, status, tags, source, sealed: None }
 }
 
 #[test]
@@ -127,6 +129,17 @@ fn what_goes_out_comes_in_again() {
     let back = from_markdown(&to_markdown(&ideas)).unwrap().drafts;
     assert_eq!((back.len(), back[0].text.as_str()), (2, "One, \"two\"\n\nthree"));
     assert_eq!(to_json_lines(&ideas).lines().count(), 3);
+}
+
+#[test]
+fn a_sealed_text_is_marked_in_its_line() {
+    let sealed = |sealed| {
+        let line = to_json_lines(&[Exported { sealed, ..exported("One") }]);
+        serde_json::from_str::<serde_json::Value>(&line).unwrap().get("sealed").cloned()
+    };
+    assert_eq!(sealed(None), None);
+    assert_eq!(sealed(Some(Sealed::Subject("jane".into()))), Some(serde_json::json!("jane")));
+    assert_eq!(sealed(Some(Sealed::Is(true))), Some(serde_json::json!(true)));
 }
 
 proptest! {

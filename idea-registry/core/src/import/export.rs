@@ -24,6 +24,19 @@ pub struct Exported {
     /// Where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What is known of a sealed text's subject; absent when the text is not sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+}
+
+/// That a text is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Sealed {
+    /// For this subject.
+    Subject(String),
+    /// `true`: for a subject that is not known.
+    Is(bool),
 }
 
 /// One list item for each idea, its text indented below: what [`super::from_markdown`] reads.
