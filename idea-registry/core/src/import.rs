@@ -7,6 +7,7 @@ use mesh_schemas::Problem;
 
 use crate::check::words::{check_line, check_tags, check_text};
 
+mod escape;
 mod export;
 mod github;
 mod markdown;

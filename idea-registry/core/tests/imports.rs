@@ -132,6 +132,35 @@ fn what_goes_out_comes_in_again() {
 }
 
 #[test]
+fn marks_within_a_text_are_the_same_text_again() {
+    let texts = [
+        "# Plan\n\nWhy:\n\n- one\n  - deeper\n* two\n\n## How\n\n1. first\n2) second\n\n\\- kept\n1\\. kept\n+ ",
+        "- a list at once\n---\n* * *",
+        "* * *\n[ ] no box here\n[x](y)",
+        "[x](https://x.example) is a link",
+        "Code:\n\n```sh\n- no item\n\\- as it is\n  1. nor this\n```\n\n- an item",
+        "```\n- code at once\n```\nmore",
+        "never closed:\n```\n- x\n~~~ \n\t- y\n```",
+        "12345\\\\\\. and \\\\ and\n\\\n\\x\n1.5 times\n1234567890. no mark",
+        "the last one",
+    ];
+    let ideas: Vec<Exported> = texts.iter().map(|text| exported(text)).collect();
+    let list = to_markdown(&ideas);
+    let back = from_markdown(&list).unwrap();
+    let ends = |text: &&str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    let wanted: Vec<String> = texts.iter().map(ends).collect();
+    let read: Vec<_> = back.drafts.iter().map(|draft| draft.text.clone()).collect();
+    assert_eq!(read, wanted, "{list}");
+    assert_eq!(back.skipped, Vec::<usize>::new());
+}
+
+#[test]
+fn an_item_that_begins_with_code_ends_with_it() {
+    let imported = from_markdown("- ```\n  - code\n  ```\n- b\n").unwrap();
+    assert_eq!(texts(&imported), [("```\n- code\n```", None), ("b", None)]);
+}
+
+#[test]
 fn a_sealed_text_is_marked_in_its_line() {
     let sealed = |sealed| {
         let line = to_json_lines(&[Exported { sealed, ..exported("One") }]);
@@ -152,6 +181,16 @@ proptest! {
                 prop_assert!(!draft.text.contains(mesh_schemas::text::is_unsafe_char));
             }
         }
+    }
+
+    #[test]
+    fn any_text_survives_the_list(text in "[-*+#`~1.)\\\\\\[\\]x \t\n]{0,60}") {
+        prop_assume!(!text.trim().is_empty());
+        let back = from_markdown(&to_markdown(&[exported(&text), exported("b")])).unwrap();
+        let lines: Vec<_> = text.trim().lines().map(str::trim_end).collect();
+        let read: Vec<_> = back.drafts.iter().map(|draft| draft.text.as_str()).collect();
+        let wanted = lines.join("\n");
+        prop_assert_eq!(read, [wanted.as_str(), "b"]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use mesh_schemas::{
 };
 use serde::Serialize;
 
+use super::escape::escaped_lines;
+
 /// An idea as it is exported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exported {
@@ -39,11 +41,12 @@ pub enum Sealed {
     Is(bool),
 }
 
-/// One list item for each idea, its text indented below: what [`super::from_markdown`] reads.
+/// One list item for each idea, its text indented below. [`super::from_markdown`] reads the same texts from it, but for
+/// white space at the ends of lines: what it would take for a mark has a backslash before it.
 pub fn to_markdown(ideas: &[Exported]) -> String {
     let mut out = String::new();
     for idea in ideas.iter().filter(|idea| !idea.text.trim().is_empty()) {
-        for (place, line) in idea.text.trim().lines().enumerate() {
+        for (place, line) in escaped_lines(&idea.text).iter().enumerate() {
             let mark = if place == 0 { "- " } else { "  " };
             let _ = writeln!(out, "{}", format!("{mark}{line}").trim_end());
         }
