@@ -185,15 +185,35 @@ async fn what_was_erased_is_gone_and_the_log_is_sound(mesh: &Mesh, ann: &Person<
     let idea = ann.does(&["add", secret, "--sealed", "jane"]).await;
     let shown: IdeaDetail = ann.reads(&["show", &idea]).await;
     assert_eq!(shown.text.as_deref(), Some(secret));
+    sealed_texts_are_exported_only_when_asked_for(ann, secret).await;
     ann.is_refused(&["erase", "jane"], "E_USAGE", 2).await;
     ann.does(&["erase", "jane", "--yes"]).await;
     let shown: IdeaDetail = ann.reads(&["show", &idea]).await;
     assert_eq!((shown.text, shown.view.title.as_str()), (None, ""));
+    let output = ann.tries(&["export", "--with-sealed"]).await;
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(&idea), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("0 sealed, 1 erased or hidden"), "{said}");
     for file in walk(&mesh.data().join("ideas")) {
         let bytes = fs::read(&file).unwrap();
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "the text is still in {}", file.display());
     }
+}
+
+async fn sealed_texts_are_exported_only_when_asked_for(ann: &Person<'_>, secret: &str) {
+    for form in ["json", "csv", "markdown"] {
+        let output = ann.tries(&["export", "--form", form]).await;
+        let (out, said) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && !out.contains(secret), "{form}: {out}");
+        assert!(said.contains("1 idea is left out") && said.contains("--with-sealed"), "{said}");
+    }
+    let out = ann.does(&["export", "--with-sealed"]).await;
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sealed: Vec<&Value> = lines.iter().filter(|line| !line["sealed"].is_null()).collect();
+    assert_eq!(sealed.len(), 1, "{out}");
+    assert_eq!((&sealed[0]["sealed"], &sealed[0]["text"]), (&json!("jane"), &json!(secret)));
 }
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

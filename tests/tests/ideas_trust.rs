@@ -37,6 +37,20 @@ fn registry(args: &[&str], config: &Path) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
+/// The bare key on one line, and no word of serving.
+fn shown_key(config: &Path) -> String {
+    let output = Command::new(bins::path("mesh-ideas"))
+        .args(["witness", "--show-key", "--config"])
+        .arg(config)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !said.contains("Witnessing"), "{said}");
+    let key = String::from_utf8(output.stdout).unwrap().strip_suffix('\n').unwrap().to_owned();
+    assert!(!key.contains(['"', '\n']), "{key}");
+    key
+}
+
 /// A witness of a log, on a port of its own.
 struct Witness {
     config: PathBuf,
@@ -53,7 +67,7 @@ impl Witness {
             dir.join(name)
         );
         fs::write(&config, text).unwrap();
-        let key = serde_json::from_str(&registry(&["witness", "--show-key"], &config)).unwrap();
+        let key = shown_key(&config);
         Self { config, url: format!("http://127.0.0.1:{port}"), key, process: None }
     }
 
@@ -86,6 +100,7 @@ async fn a_head_that_too_few_witnesses_cosigned_is_refused() {
     let ann = Person::new(&mesh, "ann");
     let idea = ann.does(&["add", "An idea that somebody else has seen"]).await;
     let verified: Value = ann.reads(&["verify", "--witness", &near.key]).await;
+    assert_eq!(shown_key(&near.config), near.key, "it is shown while the witness runs");
     assert_eq!((&verified["size"], &verified["witnesses"]), (&1.into(), &1.into()));
     let unwitnessed = "E_LEDGER_UNWITNESSED";
     let both = ["--witness", &near.key, "--witness", &far.key];

@@ -4,6 +4,7 @@ mod act;
 mod add;
 mod carry;
 mod check;
+mod export;
 mod look;
 mod whole;
 
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     Hide(act::HideArgs),
     Erase(act::EraseArgs),
     Import(carry::ImportArgs),
-    Export(carry::ExportArgs),
+    Export(export::ExportArgs),
     Sync(carry::SyncArgs),
     Key(carry::KeyArgs),
     Prove(check::ProveArgs),
@@ -68,7 +69,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Outcome {
         Command::Hide(args) => act::hide(global, args).await,
         Command::Erase(args) => act::erase(global, args).await,
         Command::Import(args) => carry::import(global, &args).await,
-        Command::Export(args) => carry::export(global, &args).await,
+        Command::Export(args) => export::run(global, &args).await,
         Command::Sync(args) => carry::sync(global, &args).await,
         Command::Key(args) => carry::key(global, &args),
         Command::Prove(args) => check::prove(global, &args).await,

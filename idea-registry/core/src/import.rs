@@ -7,12 +7,13 @@ use mesh_schemas::Problem;
 
 use crate::check::words::{check_line, check_tags, check_text};
 
+mod escape;
 mod export;
 mod github;
 mod markdown;
 mod table;
 
-pub use export::{Exported, to_csv, to_json_lines, to_markdown};
+pub use export::{Exported, Sealed, to_csv, to_json_lines, to_markdown};
 pub use github::from_github;
 pub use markdown::from_markdown;
 pub use table::from_csv;

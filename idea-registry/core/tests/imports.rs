@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, also in what it calls")]
 
 use mesh_ideas_core::import::{
-    Exported, Imported, from_csv, from_github, from_markdown, to_csv, to_json_lines, to_markdown,
+    Exported, Imported, Sealed, from_csv, from_github, from_markdown, to_csv, to_json_lines,
+    to_markdown,
 };
 use mesh_schemas::{
     Problem,
@@ -115,7 +116,8 @@ fn issues_that_are_wrong_are_named() {
 fn exported(text: &str) -> Exported {
     let (title, status) = (mesh_ideas_core::text::title(text), IdeaStatus::Open);
     let (tags, source) = (vec!["a".into(), "b".into()], Some("issue 1".into()));
-    Exported { id: IdeaId([1; 32]), title, text: text.into(), status, tags, source }
+    let (id, text) = (IdeaId([1; 32]), text.into());
+    Exported { id, title, text, status, tags, source, sealed: None }
 }
 
 #[test]
@@ -129,6 +131,46 @@ fn what_goes_out_comes_in_again() {
     assert_eq!(to_json_lines(&ideas).lines().count(), 3);
 }
 
+#[test]
+fn marks_within_a_text_are_the_same_text_again() {
+    let texts = [
+        "# Plan\n\nWhy:\n\n- one\n  - deeper\n* two\n\n## How\n\n1. first\n2) second\n\n\\- kept\n1\\. kept\n+ ",
+        "- a list at once\n---\n* * *",
+        "* * *\n[ ] no box here\n[x](y)",
+        "[x](https://x.example) is a link",
+        "Code:\n\n```sh\n- no item\n\\- as it is\n  1. nor this\n```\n\n- an item",
+        "```\n- code at once\n```\nmore",
+        "never closed:\n```\n- x\n~~~ \n\t- y\n```",
+        "12345\\\\\\. and \\\\ and\n\\\n\\x\n1.5 times\n1234567890. no mark",
+        "the last one",
+    ];
+    let ideas: Vec<Exported> = texts.iter().map(|text| exported(text)).collect();
+    let list = to_markdown(&ideas);
+    let back = from_markdown(&list).unwrap();
+    let ends = |text: &&str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    let wanted: Vec<String> = texts.iter().map(ends).collect();
+    let read: Vec<_> = back.drafts.iter().map(|draft| draft.text.clone()).collect();
+    assert_eq!(read, wanted, "{list}");
+    assert_eq!(back.skipped, Vec::<usize>::new());
+}
+
+#[test]
+fn an_item_that_begins_with_code_ends_with_it() {
+    let imported = from_markdown("- ```\n  - code\n  ```\n- b\n").unwrap();
+    assert_eq!(texts(&imported), [("```\n- code\n```", None), ("b", None)]);
+}
+
+#[test]
+fn a_sealed_text_is_marked_in_its_line() {
+    let sealed = |sealed| {
+        let line = to_json_lines(&[Exported { sealed, ..exported("One") }]);
+        serde_json::from_str::<serde_json::Value>(&line).unwrap().get("sealed").cloned()
+    };
+    assert_eq!(sealed(None), None);
+    assert_eq!(sealed(Some(Sealed::Subject("jane".into()))), Some(serde_json::json!("jane")));
+    assert_eq!(sealed(Some(Sealed::Is(true))), Some(serde_json::json!(true)));
+}
+
 proptest! {
     #[test]
     fn no_file_makes_a_reader_panic_and_drafts_keep_to_the_rules(text in "(?s)([-*+#`1. \\t\\n\",a-cäخ\u{202e}]{0,80}|.{0,80})") {
@@ -139,6 +181,16 @@ proptest! {
                 prop_assert!(!draft.text.contains(mesh_schemas::text::is_unsafe_char));
             }
         }
+    }
+
+    #[test]
+    fn any_text_survives_the_list(text in "[-*+#`~1.)\\\\\\[\\]x \t\n]{0,60}") {
+        prop_assume!(!text.trim().is_empty());
+        let back = from_markdown(&to_markdown(&[exported(&text), exported("b")])).unwrap();
+        let lines: Vec<_> = text.trim().lines().map(str::trim_end).collect();
+        let read: Vec<_> = back.drafts.iter().map(|draft| draft.text.as_str()).collect();
+        let wanted = lines.join("\n");
+        prop_assert_eq!(read, [wanted.as_str(), "b"]);
     }
 
     #[test]

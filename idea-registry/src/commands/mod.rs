@@ -44,6 +44,11 @@ fn objects(args: &PlaceArgs) -> Result<Option<ObjectsConfig>, Problem> {
 fn print<T: Serialize>(result: &T) -> Result<(), Problem> {
     let text = serde_json::to_string_pretty(result)
         .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
+    print_line(&text)
+}
+
+/// A text on standard output, as it is, with a line feed behind it.
+fn print_line(text: &str) -> Result<(), Problem> {
     match writeln!(std::io::stdout(), "{text}") {
         // A reader that closed the pipe has seen enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -13,12 +13,34 @@ pub use http::Server;
 
 use std::path::Path;
 
-use mesh_fabric::{files::write_private, ids};
+use mesh_fabric::{
+    files::{lock_dir, write_private},
+    ids,
+};
 use mesh_schemas::{ErrorCode, Problem};
 use mesh_tlog::{KeyKind, SignerKey};
 
+use self::state::State;
+
 /// The key's file in the data directory.
 const KEY_FILE: &str = "witness.key";
+
+/// The witness's verifier key, for the logs' configurations; the key is made when there is none. One that is there
+/// is only read, also while the witness runs.
+///
+/// # Errors
+/// `E_CONFIG`; when the key must be made also `E_LOCKED`, `E_IO`, `E_STORE_DOWN`.
+pub async fn verifier(config: &WitnessConfig) -> Result<String, Problem> {
+    let WitnessConfig { data, name, .. } = config;
+    if data.join(KEY_FILE).exists() {
+        return Ok(key(data, name, true)?.verifier().to_string());
+    }
+    let _lock = lock_dir(data)?;
+    let state = State::open(data).await?;
+    let has_state = state.is_empty().await.map(|is_empty| !is_empty);
+    state.close().await;
+    Ok(key(data, name, has_state?)?.verifier().to_string())
+}
 
 /// The witness's key, made at the first start.
 fn key(data: &Path, name: &str, has_state: bool) -> Result<SignerKey, Problem> {

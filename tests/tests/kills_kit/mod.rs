@@ -180,7 +180,7 @@ fn witness(dir: &Path, log_key: &str) -> (Process, String) {
     fs::write(&config, text).unwrap();
     let shown = command("witness", &config).arg("--show-key").output().unwrap();
     assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
-    let key: String = serde_json::from_slice(&shown.stdout).unwrap();
+    let key = String::from_utf8(shown.stdout).unwrap().trim().to_owned();
     let process = Process::start(&mut command("witness", &config), &dir.join("witness.log"));
     assert!(look_until(SOON, || ports::is_open(port)), "{}", process.log_tail());
     (process, format!("[[witnesses]]\nurl = \"http://{listen}\"\nkey = {key:?}\n"))

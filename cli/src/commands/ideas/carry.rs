@@ -1,12 +1,12 @@
-//! Ideas in and out by the many, what waits, and who signs.
+//! Ideas in by the many, what waits, and who signs.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::ValueEnum;
-use mesh_ideas_core::import::{self, Draft, Exported, Imported};
+use mesh_ideas_core::import::{self, Draft, Imported};
 use mesh_schemas::{
     Problem,
-    idea::{EntryId, IdeaDetail, IdeaId, IdeaView, Say, Submission},
+    idea::{EntryId, IdeaId, Say, Submission},
 };
 use serde::Serialize;
 
@@ -14,9 +14,8 @@ use super::add::read_text;
 use crate::{
     Outcome,
     args::{Format, Global},
-    context,
     ideas::{Body, Flushed, Sender, Sent},
-    output, progress,
+    output,
 };
 
 /// Longest file of ideas, in bytes.
@@ -53,29 +52,6 @@ pub(crate) enum FormArg {
     Csv,
     /// An array of issues as JSON.
     Issues,
-}
-
-/// Write all ideas out, oldest first.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  mesh ideas export > ideas.ndjson
-  mesh ideas export --form markdown > ideas.md      which `mesh ideas import` reads")]
-pub(crate) struct ExportArgs {
-    /// One JSON document a line, a table, or a list.
-    #[arg(long, value_enum, default_value = "json")]
-    form: ExportForm,
-}
-
-/// What an export is written as.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum ExportForm {
-    /// One JSON document a line.
-    Json,
-    /// A table with a header.
-    Csv,
-    /// A Markdown list.
-    Markdown,
 }
 
 /// Send what waits in the spool.
@@ -194,33 +170,6 @@ fn form(args: &ImportArgs) -> Result<FormArg, Problem> {
         )
         .hint("pass --form markdown, csv or issues")),
     }
-}
-
-pub(super) async fn export(global: &Global, args: &ExportArgs) -> Outcome {
-    let client = context::client(global)?;
-    let mut ideas: Vec<IdeaView> = client.pages("/ideas", usize::MAX).await?;
-    ideas.reverse();
-    let bar = progress::count("ideas", ideas.len() as u64);
-    let mut exported = Vec::new();
-    for idea in &ideas {
-        exported.push(exported_as(client.get(&format!("/ideas/{}", idea.id)).await?));
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let text = match args.form {
-        ExportForm::Json => import::to_json_lines(&exported),
-        ExportForm::Csv => import::to_csv(&exported)?,
-        ExportForm::Markdown => import::to_markdown(&exported),
-    };
-    output::bytes(text.as_bytes());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn exported_as(idea: IdeaDetail) -> Exported {
-    let first = idea.entries.first().map(|first| &first.entry.say);
-    let source = if let Some(Say::Idea { source, .. }) = first { source.clone() } else { None };
-    let IdeaView { id, title, status, tags, .. } = idea.view;
-    Exported { id, title, text: idea.text.unwrap_or_default(), status, tags, source }
 }
 
 pub(super) async fn sync(global: &Global, args: &SyncArgs) -> Outcome {

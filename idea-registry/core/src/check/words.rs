@@ -91,7 +91,35 @@ fn check_chars(field: &str, text: &str, refused: impl Fn(char) -> bool) -> Resul
         "{field} has the character U+{:04X} at byte {place}, which is not allowed",
         u32::from(c)
     );
-    Err(Problem::invalid(field, detail))
+    let problem = Problem::invalid(field, detail);
+    Err(if is_unsafe_char(c) { problem.hint(hint(c)) } else { problem })
+}
+
+/// What an unsafe character is and what to do: nobody sees it in an editor.
+fn hint(c: char) -> String {
+    match direction_mark(c) {
+        Some(name) => format!("it is an invisible direction mark ({name}): remove it"),
+        None => "it is a control character: remove it".to_owned(),
+    }
+}
+
+/// Unicode's name of a character that turns the writing direction.
+const fn direction_mark(c: char) -> Option<&'static str> {
+    Some(match c {
+        '\u{61c}' => "ARABIC LETTER MARK",
+        '\u{200e}' => "LEFT-TO-RIGHT MARK",
+        '\u{200f}' => "RIGHT-TO-LEFT MARK",
+        '\u{202a}' => "LEFT-TO-RIGHT EMBEDDING",
+        '\u{202b}' => "RIGHT-TO-LEFT EMBEDDING",
+        '\u{202c}' => "POP DIRECTIONAL FORMATTING",
+        '\u{202d}' => "LEFT-TO-RIGHT OVERRIDE",
+        '\u{202e}' => "RIGHT-TO-LEFT OVERRIDE",
+        '\u{2066}' => "LEFT-TO-RIGHT ISOLATE",
+        '\u{2067}' => "RIGHT-TO-LEFT ISOLATE",
+        '\u{2068}' => "FIRST STRONG ISOLATE",
+        '\u{2069}' => "POP DIRECTIONAL ISOLATE",
+        _ => return None,
+    })
 }
 
 fn check_not_blank(field: &str, text: &str) -> Result<(), Problem> {
@@ -104,4 +132,21 @@ fn check_not_blank(field: &str, text: &str) -> Result<(), Problem> {
 /// Characters without ink that Unicode does not count as white space.
 const fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_that_nobody_sees_is_named() {
+        let hint = |text: &str| check_text("body", text).unwrap_err().hint.unwrap();
+        assert!(hint("a\u{200f}b").contains("RIGHT-TO-LEFT MARK"));
+        assert!(hint("a\u{7}b").contains("control character"));
+        let marks = ('\u{80}'..='\u{ffff}').filter(|c| is_unsafe_char(*c) && !c.is_control());
+        for mark in marks {
+            assert!(direction_mark(mark).is_some(), "U+{:04X}", u32::from(mark));
+        }
+        assert_eq!(check_tag("tag", "a b").unwrap_err().hint, None);
+    }
 }

@@ -8,6 +8,8 @@ use mesh_schemas::{
 };
 use serde::Serialize;
 
+use super::escape::escaped_lines;
+
 /// An idea as it is exported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exported {
@@ -24,13 +26,27 @@ pub struct Exported {
     /// Where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What is known of a sealed text's subject; absent when the text is not sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
 }
 
-/// One list item for each idea, its text indented below: what [`super::from_markdown`] reads.
+/// That a text is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Sealed {
+    /// For this subject.
+    Subject(String),
+    /// `true`: for a subject that is not known.
+    Is(bool),
+}
+
+/// One list item for each idea, its text indented below. [`super::from_markdown`] reads the same texts from it, but for
+/// white space at the ends of lines: what it would take for a mark has a backslash before it.
 pub fn to_markdown(ideas: &[Exported]) -> String {
     let mut out = String::new();
     for idea in ideas.iter().filter(|idea| !idea.text.trim().is_empty()) {
-        for (place, line) in idea.text.trim().lines().enumerate() {
+        for (place, line) in escaped_lines(&idea.text).iter().enumerate() {
             let mark = if place == 0 { "- " } else { "  " };
             let _ = writeln!(out, "{}", format!("{mark}{line}").trim_end());
         }

@@ -2,7 +2,7 @@
 
 use mesh_schemas::Problem;
 
-use super::{Draft, Imported, unix_lines};
+use super::{Draft, Imported, escape::unescaped, unix_lines};
 
 /// Deepest nesting of items.
 const DEPTH_MAX: usize = 64;
@@ -17,7 +17,8 @@ struct Open {
 }
 
 /// Reads the items of all lists. Lines that are indented below an item belong to it; a box like `[ ]`
-/// is dropped. Headings and other text between lists are skipped and named.
+/// is dropped, and so is a backslash that keeps the beginning of a line from being a mark. Headings and other text
+/// between lists are skipped and named.
 ///
 /// # Errors
 /// The first item that breaks a rule, or that there is none, naming the line.
@@ -48,7 +49,7 @@ impl Reader {
         let indent = indent(line);
         let rest = line.trim();
         let was_fence = self.fence;
-        if rest.starts_with("```") || rest.starts_with("~~~") {
+        if is_fence(rest) {
             self.fence = !self.fence;
         }
         if rest.is_empty() {
@@ -77,7 +78,8 @@ impl Reader {
             return Err(Problem::invalid(&field, format!("{field}: the item is empty")));
         }
         let parent = self.above.last().map(|(_, place)| *place);
-        self.open = Some(Open { indent, line: number, parent, lines: vec![item.to_owned()] });
+        self.fence = is_fence(item);
+        self.open = Some(Open { indent, line: number, parent, lines: vec![unescaped(item)] });
         Ok(())
     }
 
@@ -89,7 +91,8 @@ impl Reader {
             self.imported.skipped.push(number);
         }
         if let Some(open) = &mut self.open {
-            open.lines.push(without_indent(line, open.indent + 2).trim_end().to_owned());
+            let line = without_indent(line, open.indent + 2).trim_end();
+            open.lines.push(if self.fence { line.to_owned() } else { unescaped(line) });
         }
         Ok(())
     }
@@ -121,8 +124,13 @@ fn without_indent(line: &str, most: usize) -> &str {
     &line[blanks.min(most)..]
 }
 
+/// Code begins or ends.
+pub(super) fn is_fence(line: &str) -> bool {
+    line.starts_with("```") || line.starts_with("~~~")
+}
+
 /// What follows the mark of an item.
-fn item(line: &str) -> Option<&str> {
+pub(super) fn item(line: &str) -> Option<&str> {
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let rest = match digits {
         0 => line.strip_prefix(['-', '*', '+'])?,
