@@ -181,6 +181,12 @@ async fn what_was_erased_is_gone_and_the_log_is_sound(mesh: &Mesh, ann: &Person<
     assert_eq!(shown.text.as_deref(), Some(secret));
     ann.is_refused(&["erase", "jane"], "E_USAGE", 2).await;
     ann.does(&["erase", "jane", "--yes"]).await;
+    let entries = ann.entries().await;
+    let said = ann.is_refused(&["erase", "jane", "--yes"], "E_NOT_FOUND", 4).await;
+    assert!(said.contains("erased already"), "{said}");
+    let said = ann.is_refused(&["erase", "nobody", "--yes"], "E_NOT_FOUND", 4).await;
+    assert!(said.contains("nothing is sealed for"), "{said}");
+    assert_eq!(ann.entries().await, entries, "an erasure of nothing is not in the log");
     let shown: IdeaDetail = ann.reads(&["show", &idea]).await;
     assert_eq!((shown.text, shown.view.title.as_str()), (None, ""));
     for file in walk(&mesh.data().join("ideas")) {

@@ -130,6 +130,27 @@ impl Store {
         Ok(!rows.is_empty())
     }
 
+    /// The texts of this subject were erased, as the projections say.
+    pub(crate) async fn is_erased(&self, subject: &str) -> Result<bool, StoreError> {
+        let text = "SELECT subject FROM erased WHERE subject = $1";
+        let query = Query::new("looking for a subject's erasure", text).text(subject);
+        let rows: Vec<Name> = self.db.fetch(query).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// There is something of this subject to erase: a key, a text, or an idea whose text is nowhere though
+    /// it was not erased.
+    pub(crate) async fn is_sealed_for(&self, subject: &str) -> Result<bool, StoreError> {
+        let text = "SELECT subject FROM subject_key WHERE subject = $1 \
+            UNION SELECT subject FROM body WHERE subject = $2 \
+            UNION SELECT sealed FROM idea WHERE sealed = $3 \
+                AND NOT EXISTS (SELECT 1 FROM erased WHERE subject = $4)";
+        let query = Query::new("looking for what is sealed for a subject", text);
+        let query = query.text(subject).text(subject).text(subject).text(subject);
+        let rows: Vec<Name> = self.db.fetch(query).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Whose texts can be read.
     pub(crate) async fn subjects_with_keys(&self) -> Result<Vec<String>, StoreError> {
         let text = "SELECT subject FROM subject_key ORDER BY subject";

@@ -128,7 +128,7 @@ pub(crate) struct HideArgs {
     reason: String,
 }
 
-/// Destroy a subject's key, and with it every text sealed for it, for ever.
+/// Destroy a subject's key, and with it every text sealed for it, for ever; refused when nothing is sealed for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mesh ideas erase jane --yes")]
 pub(crate) struct EraseArgs {
