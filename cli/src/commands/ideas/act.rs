@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct TextArgs {
     /// The idea, or the beginning of its id.
     idea: String,
-    /// The text.
+    /// The text. For standard input: `-f -`.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     text: Option<String>,
     /// Read the text from a file; `-` is standard input.
