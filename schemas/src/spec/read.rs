@@ -143,7 +143,7 @@ fn syntax(message: &str) -> Problem {
         Problem::new(ErrorCode::Syntax, format!("the job spec cannot be read: {one_line}"));
     if one_line.contains("expected idea_") {
         return problem.at("idea").hint(
-            "a job file needs the whole id, which `mesh ideas show` prints; `mesh submit --idea` takes its beginning",
+            "give the whole id (`mesh ideas show ID -o quiet` prints it); `mesh submit --idea` takes its beginning",
         );
     }
     problem
@@ -210,7 +210,7 @@ mod tests {
             let problem = JobSpec::from_text(text.as_bytes()).unwrap_err();
             assert_eq!(problem.code, ErrorCode::Syntax);
             assert_eq!(problem.field.as_deref(), Some("idea"), "{}", problem.detail);
-            assert!(problem.hint.unwrap().contains("whole id"));
+            assert!(problem.hint.unwrap().contains("the whole id"));
         }
     }
 
