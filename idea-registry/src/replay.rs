@@ -164,7 +164,11 @@ pub(crate) async fn take_in(
     leaves: &[Parsed],
 ) -> Result<(), Problem> {
     let beside = Beside::load(store, leaves).await?;
-    let mut ledger = tx.load(log, size, wanted(leaves)).await?;
+    let mut wanted = wanted(leaves);
+    // A text that was there before stays that of the entry that had it first.
+    let texts = leaves.iter().filter(|parsed| TextFacts::follow_from(&parsed.entry.say));
+    wanted.contents.extend(texts.filter_map(|parsed| beside.content(parsed)));
+    let mut ledger = tx.load(log, size, wanted).await?;
     let changes = ledger.take_in(beside.changes(leaves));
     tx.save(&ledger, &changes, &beside.texts).await?;
     Ok(())

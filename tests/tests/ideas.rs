@@ -9,7 +9,10 @@ use ideas_kit::{Person, copy_dir};
 use mesh_schemas::{
     JobSpec,
     attempt::JobState,
-    idea::{IdeaDetail, IdeaGraph, IdeaStatus, IdeaView, IdeaWork, JobIdeas, RankedIdea, Relation},
+    idea::{
+        IdeaDetail, IdeaGraph, IdeaId, IdeaStatus, IdeaView, IdeaWork, JobIdeas, RankedIdea,
+        Relation,
+    },
 };
 use mesh_tests::{
     http::Http,
@@ -118,6 +121,7 @@ async fn bad_input_appends_nothing(mesh: &Mesh, ann: &Person<'_>) {
     fs::write(&bytes, b"\xff\xfe").unwrap();
     for (args, code, exit) in [
         (&["add", ""][..], "E_INVALID", 3),
+        (&["add", "-"], "E_USAGE", 2),
         (&["add", " \t\n "], "E_INVALID", 3),
         (&["add", "turned \u{202e}txet"], "E_INVALID", 3),
         (&["add", "bell \u{7}"], "E_INVALID", 3),
@@ -188,6 +192,12 @@ async fn what_was_erased_is_gone_and_the_log_is_sound(mesh: &Mesh, ann: &Person<
     sealed_texts_are_exported_only_when_asked_for(ann, secret).await;
     ann.is_refused(&["erase", "jane"], "E_USAGE", 2).await;
     ann.does(&["erase", "jane", "--yes"]).await;
+    let entries = ann.entries().await;
+    let said = ann.is_refused(&["erase", "jane", "--yes"], "E_NOT_FOUND", 4).await;
+    assert!(said.contains("erased already"), "{said}");
+    let said = ann.is_refused(&["erase", "nobody", "--yes"], "E_NOT_FOUND", 4).await;
+    assert!(said.contains("nothing is sealed for"), "{said}");
+    assert_eq!(ann.entries().await, entries, "an erasure of nothing is not in the log");
     let shown: IdeaDetail = ann.reads(&["show", &idea]).await;
     assert_eq!((shown.text, shown.view.title.as_str()), (None, ""));
     let output = ann.tries(&["export", "--with-sealed"]).await;
@@ -256,7 +266,7 @@ async fn from_an_idea_to_its_work_and_back(mesh: &Mesh, ann: &Person<'_>) {
     let mut spec = JobSpec::new(["sh", "-c", "echo warm > out.txt"]);
     spec.autonomous = true;
     refused(mesh, &spec, "E_NO_IDEA").await;
-    spec.idea = Some(mesh_schemas::idea::IdeaId([9; 32]));
+    spec.idea = Some(IdeaId([9; 32]));
     refused(mesh, &spec, "E_NO_IDEA").await;
     spec.idea = Some(idea);
     spec.outputs = vec!["out.txt".into()];
@@ -273,6 +283,23 @@ async fn from_an_idea_to_its_work_and_back(mesh: &Mesh, ann: &Person<'_>) {
     let back: JobIdeas = ann.reads(&["work", "--job", &job.to_string()]).await;
     assert_eq!(back.idea.unwrap().view.id, idea);
     assert_eq!(back.told.len(), 1);
+    the_beginning_of_an_id_is_enough_to_submit(mesh, ann, idea).await;
+}
+
+async fn the_beginning_of_an_id_is_enough_to_submit(mesh: &Mesh, ann: &Person<'_>, idea: IdeaId) {
+    let begins = idea.to_string()[..14].to_owned();
+    let output =
+        mesh.cli(&["submit", "--idea", &begins, "--autonomous", "-o", "json", "--", "true"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let submitted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let job = submitted["job"].as_str().unwrap();
+    let back: JobIdeas = ann.reads(&["work", "--job", job]).await;
+    assert_eq!(back.names, Some(idea));
+    for (wrong, code) in [("idea_000000", "E_NOT_FOUND"), ("a/b", "E_INVALID")] {
+        let output = mesh.cli(&["submit", "--idea", wrong, "--", "true"]).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(code), "{said}");
+    }
 }
 
 async fn refused(mesh: &Mesh, spec: &JobSpec, code: &str) {
@@ -339,7 +366,7 @@ async fn autonomous_jobs_wait_for_the_registry(mesh: &Mesh) {
     mesh.kill("ideas");
     let mut spec = JobSpec::new(["true"]);
     spec.autonomous = true;
-    spec.idea = Some(mesh_schemas::idea::IdeaId([9; 32]));
+    spec.idea = Some(IdeaId([9; 32]));
     let request = mesh.http().request(Method::POST, "/api/v1/jobs").json(&spec);
     let (status, body) = Http::answer(request).await.unwrap();
     let answer = (status, body["code"].as_str());

@@ -56,7 +56,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
-    let read = args.flags.read(args.file.as_deref(), &args.command, stop).await?;
+    let read = args.flags.read(global, args.file.as_deref(), &args.command, stop).await?;
     let Some(mut spec) = read else { return Ok(ExitCode::from(INTERRUPTED)) };
     let client = context::client(global)?;
     if !args.no_dir {

@@ -13,7 +13,7 @@ use mesh_schemas::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context;
+use crate::{args::Global, context, ideas::idea_id};
 
 /// What the job asks for; each flag overrides the field of the same name in the file.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -87,9 +87,12 @@ pub(crate) struct SpecFlags {
     /// A job that must have succeeded first; may be repeated.
     #[arg(long, value_name = "JOB")]
     after: Vec<JobId>,
-    /// The idea in the ledger that this job works on.
+    /// The idea in the ledger that this job works on, by its id or the beginning of it, 6 digits or more.
     #[arg(long, value_name = "IDEA")]
-    idea: Option<IdeaId>,
+    idea: Option<String>,
+    /// The same as its whole id, once it is found.
+    #[arg(skip)]
+    found: Option<IdeaId>,
     /// Mark the job as started by a program: it needs an idea in the ledger.
     #[arg(long)]
     autonomous: bool,
@@ -99,17 +102,23 @@ pub(crate) struct SpecFlags {
 }
 
 impl SpecFlags {
-    /// As [`Self::spec`]; `None` when Ctrl-C comes first, as standard input may never end.
+    /// As [`Self::spec`], with the whole id of the idea; `None` when Ctrl-C comes first, as standard input may never end.
     pub(crate) async fn read(
         &self,
+        global: &Global,
         file: Option<&Path>,
         command: &[String],
         stop: &CancellationToken,
     ) -> Result<Option<JobSpec>, Problem> {
-        if file.is_none() && self.array_file.is_none() {
-            return self.spec(None, command).map(Some);
+        let mut flags = self.clone();
+        tokio::select! {
+            found = self.whole_idea(global) => flags.found = found?,
+            () = stop.cancelled() => return Ok(None),
         }
-        let (flags, file, command) = (self.clone(), file.map(Path::to_owned), command.to_vec());
+        if file.is_none() && flags.array_file.is_none() {
+            return flags.spec(None, command).map(Some);
+        }
+        let (file, command) = (file.map(Path::to_owned), command.to_vec());
         let reading = tokio::task::spawn_blocking(move || flags.spec(file.as_deref(), &command));
         tokio::select! {
             spec = reading => match spec {
@@ -118,6 +127,15 @@ impl SpecFlags {
             },
             () = stop.cancelled() => Ok(None),
         }
+    }
+
+    /// The whole id of the idea that is named; asked for when it is only the beginning of one.
+    async fn whole_idea(&self, global: &Global) -> Result<Option<IdeaId>, Problem> {
+        let Some(idea) = &self.idea else { return Ok(None) };
+        if let Ok(whole) = idea.parse() {
+            return Ok(Some(whole));
+        }
+        idea_id(&context::client(global)?, idea).await.map(Some)
     }
 
     /// The spec of the file, if any, changed by the flags and the command.
@@ -184,7 +202,7 @@ impl SpecFlags {
         set(&mut spec.upload.every, self.upload_every.as_ref());
         set(&mut spec.upload.bytes, self.upload_bytes.as_ref());
         set_some(&mut spec.idempotency_key, self.key.as_ref());
-        set_some(&mut spec.idea, self.idea.as_ref());
+        set_some(&mut spec.idea, self.found.as_ref());
         spec.autonomous |= self.autonomous;
         spec.outputs.extend(self.outputs.iter().cloned());
         spec.after.extend(self.after.iter().copied());

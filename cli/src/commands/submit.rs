@@ -23,9 +23,11 @@ Examples:
   mesh submit --array 0-99999 --cpu 0.5 -- sh -c 'work $MESH_TASK_INDEX'
   mesh submit --array-file urls.txt -- sh -c 'fetch \"$MESH_ITEM\"'
   mesh submit --dir . --keep 'target/release/app' --retry lost=5 -- cargo build --release
+  mesh submit --idea idea_3fa1c2 -- make warm-cache      work on an idea; its id may be cut
 
 Fields of a job file: name project command env workdir labels resources priority timeouts retries
-array outputs checkpoint upload after input idempotency_key (see schemas/json/job-spec.schema.json)")]
+array outputs checkpoint upload after input idempotency_key idea autonomous (see
+schemas/json/job-spec.schema.json; there an idea has its whole id, which `mesh ideas show` prints with -o quiet)")]
 pub(crate) struct Args {
     /// Job file, YAML or JSON; `-` is standard input.
     file: Option<PathBuf>,
@@ -50,7 +52,7 @@ impl Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args, stop: &CancellationToken) -> Outcome {
-    let read = args.flags.read(args.file.as_deref(), &args.command, stop).await?;
+    let read = args.flags.read(global, args.file.as_deref(), &args.command, stop).await?;
     let Some(mut spec) = read else { return Ok(ExitCode::from(INTERRUPTED)) };
     let client = context::client(global)?;
     if let Some(dir) = &args.dir {

@@ -2,8 +2,8 @@
 -- them: `mesh-ideas rebuild` empties these tables and fills them anew. What is only ever read whole is JSON text.
 
 CREATE TABLE idea (
-    idx         BIGINT PRIMARY KEY NOT NULL,
-    id          TEXT COLLATE "C" UNIQUE NOT NULL,
+    id          TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    idx         BIGINT UNIQUE NOT NULL,
     author      TEXT COLLATE "C" NOT NULL,
     author_name TEXT,
     time        BIGINT NOT NULL,
@@ -18,8 +18,7 @@ CREATE TABLE idea (
     seen_again  BIGINT NOT NULL
 );
 CREATE INDEX idea_status ON idea (status, idx);
--- Who filed an idea mostly holds it: those that were passed on alone.
-CREATE INDEX idea_holder ON idea (holder, idx) WHERE holder <> author;
+CREATE INDEX idea_holder ON idea (holder, idx);
 CREATE INDEX idea_author ON idea (author, idx);
 CREATE INDEX idea_sealed ON idea (sealed) WHERE sealed IS NOT NULL;
 
@@ -29,7 +28,7 @@ CREATE TABLE tag (
     PRIMARY KEY (tag, idx)
 );
 
--- Which entries are about an idea, but for its own.
+-- Which entries are about an idea.
 CREATE TABLE about (
     idea TEXT COLLATE "C" NOT NULL,
     idx  BIGINT NOT NULL,  -- of the entry
@@ -52,11 +51,11 @@ CREATE TABLE seen (
 -- Texts of ideas by the hash of their content: the same text twice is one idea.
 CREATE TABLE content (
     hash   TEXT COLLATE "C" PRIMARY KEY NOT NULL,
-    idx    BIGINT NOT NULL,  -- of the entry that has the text
+    entry  TEXT COLLATE "C" NOT NULL,
     idea   TEXT NOT NULL,
     sealed TEXT COLLATE "C"
 );
-CREATE INDEX content_idx ON content (idx);
+CREATE INDEX content_entry ON content (entry);
 CREATE INDEX content_sealed ON content (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE edge (

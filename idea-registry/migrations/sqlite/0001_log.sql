@@ -24,7 +24,7 @@ CREATE TABLE leaf (
     hash TEXT NOT NULL,
     data TEXT NOT NULL,  -- canonical JSON, byte for byte
     PRIMARY KEY (log, idx),
-    UNIQUE (id, log)
+    UNIQUE (log, id)
 ) STRICT;
 
 -- Sizes and roots that were or may have been signed. Written before the signature is made.

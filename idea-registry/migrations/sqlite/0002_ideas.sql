@@ -2,8 +2,8 @@
 -- them: `mesh-ideas rebuild` empties these tables and fills them anew. What is only ever read whole is JSON text.
 
 CREATE TABLE idea (
-    idx         INTEGER PRIMARY KEY NOT NULL,
-    id          TEXT UNIQUE NOT NULL,
+    id          TEXT PRIMARY KEY NOT NULL,
+    idx         INTEGER UNIQUE NOT NULL,
     author      TEXT NOT NULL,
     author_name TEXT,
     time        INTEGER NOT NULL,
@@ -18,8 +18,7 @@ CREATE TABLE idea (
     seen_again  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX idea_status ON idea (status, idx);
--- Who filed an idea mostly holds it: those that were passed on alone.
-CREATE INDEX idea_holder ON idea (holder, idx) WHERE holder <> author;
+CREATE INDEX idea_holder ON idea (holder, idx);
 CREATE INDEX idea_author ON idea (author, idx);
 CREATE INDEX idea_sealed ON idea (sealed) WHERE sealed IS NOT NULL;
 
@@ -29,7 +28,7 @@ CREATE TABLE tag (
     PRIMARY KEY (tag, idx)
 ) STRICT, WITHOUT ROWID;
 
--- Which entries are about an idea, but for its own.
+-- Which entries are about an idea.
 CREATE TABLE about (
     idea TEXT NOT NULL,
     idx  INTEGER NOT NULL,  -- of the entry
@@ -52,11 +51,11 @@ CREATE TABLE seen (
 -- Texts of ideas by the hash of their content: the same text twice is one idea.
 CREATE TABLE content (
     hash   TEXT PRIMARY KEY NOT NULL,
-    idx    INTEGER NOT NULL,  -- of the entry that has the text
+    entry  TEXT NOT NULL,
     idea   TEXT NOT NULL,
     sealed TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX content_idx ON content (idx);
+CREATE INDEX content_entry ON content (entry);
 CREATE INDEX content_sealed ON content (sealed) WHERE sealed IS NOT NULL;
 
 CREATE TABLE edge (

@@ -1,6 +1,7 @@
 //! Questions and their answers, whatever wire they came over.
 
 mod checkpoint;
+mod erase;
 mod idea;
 mod links;
 mod list;
@@ -76,7 +77,7 @@ impl Answers {
                 let idea = self.standing(idea).await?.unwrap_or(idea);
                 LedgerAnswer::Appended(writer.job_state(idea, job, state, job_name).await?)
             }
-            LedgerAsk::Erase { subject } => LedgerAnswer::Appended(writer.erase(subject).await?),
+            LedgerAsk::Erase { subject } => LedgerAnswer::Appended(self.erase(subject).await?),
             LedgerAsk::Show { idea } => LedgerAnswer::Idea(Box::new(self.show(&idea).await?)),
             LedgerAsk::List(query) => self.list(&query).await?,
             LedgerAsk::Search(query) => self.search(&query).await?,

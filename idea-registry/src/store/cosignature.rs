@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    sql::{Query, number, parse},
+    sql::{AnyText, Query, number, parse},
 };
 
 /// The newest cosignature of a witness.
@@ -28,8 +28,8 @@ pub struct Cosigned {
 pub(crate) struct CosignedRecord {
     pub(crate) witness: String,
     pub(crate) size: i64,
-    root: String,
-    line: String,
+    root: AnyText,
+    line: AnyText,
     made_at: i64,
 }
 
@@ -79,8 +79,8 @@ impl TryFrom<CosignedRecord> for Cosigned {
         Ok(Self {
             witness: row.witness,
             size: number("cosignature.size", row.size)?,
-            root: parse("cosignature.root", &row.root)?,
-            line: row.line,
+            root: parse("cosignature.root", &row.root.lossy())?,
+            line: row.line.whole("cosignature.line")?,
             at: Timestamp::from_millis(row.made_at),
         })
     }

@@ -11,7 +11,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    sql::{Dialects, Query, among, from_rows, number, parse},
+    sql::{AnyText, Dialects, Query, among, from_rows, number, parse},
 };
 use crate::pack::Erasures;
 
@@ -41,9 +41,9 @@ pub struct CheckpointRow {
 #[derive(Debug, FromRow)]
 pub(crate) struct LeafRow {
     pub(crate) idx: i64,
-    id: String,
-    hash: String,
-    pub(crate) data: String,
+    id: AnyText,
+    hash: AnyText,
+    pub(crate) data: AnyText,
 }
 
 #[derive(FromRow)]
@@ -56,7 +56,7 @@ struct Data {
 #[derive(Debug, FromRow)]
 pub(crate) struct CheckpointRecord {
     pub(crate) size: i64,
-    root: String,
+    root: AnyText,
 }
 
 #[derive(FromRow)]
@@ -221,9 +221,9 @@ impl TryFrom<LeafRow> for Leaf {
         let LeafRow { idx, id, hash, data } = row;
         Ok(Self {
             index: number("leaf.idx", idx)?,
-            id: parse("leaf.id", &id)?,
-            hash: parse("leaf.hash", &hash)?,
-            data,
+            id: parse("leaf.id", &id.lossy())?,
+            hash: parse("leaf.hash", &hash.lossy())?,
+            data: data.whole("leaf.data")?,
         })
     }
 }
@@ -234,7 +234,7 @@ impl TryFrom<CheckpointRecord> for CheckpointRow {
     fn try_from(row: CheckpointRecord) -> Result<Self, StoreError> {
         Ok(Self {
             size: number("checkpoint.size", row.size)?,
-            root: parse("checkpoint.root", &row.root)?,
+            root: parse("checkpoint.root", &row.root.lossy())?,
         })
     }
 }

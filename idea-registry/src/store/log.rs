@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, StoreError, Tx,
-    sql::{Query, number, parse},
+    sql::{AnyText, Query, number, parse},
 };
 
 /// A log that this registry keeps or kept.
@@ -25,9 +25,9 @@ pub struct LogRow {
 #[derive(Debug, FromRow)]
 pub(crate) struct LogRecord {
     version: i64,
-    origin: String,
-    key: String,
-    author: String,
+    origin: AnyText,
+    key: AnyText,
+    author: AnyText,
 }
 
 impl Store {
@@ -68,6 +68,7 @@ impl TryFrom<LogRecord> for LogRow {
     fn try_from(row: LogRecord) -> Result<Self, StoreError> {
         let LogRecord { version, origin, key, author } = row;
         let version = number("log.version", version)?;
-        Ok(Self { version, origin, key, author: parse("log.author", &author)? })
+        let (origin, key) = (origin.whole("log.origin")?, key.whole("log.key")?);
+        Ok(Self { version, origin, key, author: parse("log.author", &author.lossy())? })
     }
 }

@@ -12,7 +12,7 @@ use super::{Database, Store, StoreError, sql::failed};
 
 /// How long a start may look through the pages: about a second for a hundred MiB. What is not looked through is for the
 /// statement that reads it.
-pub(super) const AT_A_START: Duration = Duration::from_secs(2);
+pub(super) const AT_A_START: Duration = Duration::from_millis(500);
 /// Steps of the look between two glances at the clock.
 const CHECK_STEPS: i32 = 1_000;
 /// What SQLite says of a statement that was told to end.
@@ -45,7 +45,12 @@ pub(super) async fn check(pool: &SqlitePool, longest: Duration) -> Result<(), St
     let mut handle = connection.lock_handle().await.map_err(failed(LOOKING))?;
     handle.set_progress_handler(CHECK_STEPS, move || begun.elapsed() < longest);
     drop(handle);
-    let check = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(&mut *connection).await;
+    // With time enough the indices are compared with their tables as well.
+    let text = match longest {
+        Duration::MAX => "PRAGMA integrity_check(1)",
+        _ => "PRAGMA quick_check(1)",
+    };
+    let check = sqlx::query_scalar(text).fetch_all(&mut *connection).await;
     connection.lock_handle().await.map_err(failed(LOOKING))?.remove_progress_handler();
     let found: Vec<String> = match check {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(SQLITE_INTERRUPT) => {

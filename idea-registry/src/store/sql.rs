@@ -6,7 +6,12 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, FromRow, SqlSafeStr as _, SqlStr, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Decode, FromRow, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Type,
+    error::BoxDynError,
+    postgres::{PgRow, PgTypeInfo, PgValueRef},
+    sqlite::{SqliteRow, SqliteTypeInfo, SqliteValueRef},
+};
 
 use super::StoreError;
 
@@ -189,6 +194,56 @@ macro_rules! bound {
     }};
 }
 pub(super) use bound;
+
+/// A text as it lies there: a flipped bit may have made bytes of it that are no text, and whoever looks for damage must
+/// be able to say of which row.
+#[derive(Debug)]
+pub(crate) struct AnyText(Vec<u8>);
+
+impl AnyText {
+    /// The text; of a `column`, when it is none.
+    pub(crate) fn whole(self, column: &str) -> Result<String, StoreError> {
+        String::from_utf8(self.0)
+            .map_err(|bytes| unreadable(column, &String::from_utf8_lossy(bytes.as_bytes())))
+    }
+
+    /// The text, with marks in place of what is none.
+    pub(crate) fn lossy(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+}
+
+impl Type<Sqlite> for AnyText {
+    fn type_info() -> SqliteTypeInfo {
+        <String as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(other: &SqliteTypeInfo) -> bool {
+        <String as Type<Sqlite>>::compatible(other)
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for AnyText {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        <Vec<u8> as Decode<'r, Sqlite>>::decode(value).map(Self)
+    }
+}
+
+impl Type<Postgres> for AnyText {
+    fn type_info() -> PgTypeInfo {
+        <String as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(other: &PgTypeInfo) -> bool {
+        <String as Type<Postgres>>::compatible(other)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for AnyText {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        value.as_bytes().map(|bytes| Self(bytes.to_vec()))
+    }
+}
 
 /// An error of the driver, by what it says about the state of things.
 pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {

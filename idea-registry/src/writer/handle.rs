@@ -104,6 +104,7 @@ impl Handle {
         submission: &Submission,
         filed: Timestamp,
     ) -> Result<Appended, Problem> {
+        self.halt.check()?;
         let checked = check(submission, time::now().max(filed), &self.identity.authors)?;
         let index = || self.near.read().unwrap_or_else(PoisonError::into_inner);
         let found = checked.near().map(|near| index().search(near)).unwrap_or_default();

@@ -75,7 +75,7 @@ impl Service {
     /// Writes until `shutdown`, and then what is queued.
     ///
     /// # Errors
-    /// `E_LOCKED` when another registry writes.
+    /// `E_LOCKED` when another registry writes, `E_INTEGRITY` when the database is damaged.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Problem> {
         let mut requests = Vec::with_capacity(BATCH_MAX);
         loop {
@@ -116,8 +116,9 @@ impl Service {
                 committed.answer(requests);
                 Ok(())
             }
-            Err(StoreError::NotWriter) => {
-                let problem = Problem::from(StoreError::NotWriter);
+            // Another registry writes, or what is written to is damaged: nothing good comes of going on.
+            Err(failed @ (StoreError::NotWriter | StoreError::Damaged { .. })) => {
+                let problem = Problem::from(failed);
                 answer_all(requests, &problem);
                 Err(problem)
             }

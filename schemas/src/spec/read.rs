@@ -139,7 +139,14 @@ fn syntax(message: &str) -> Problem {
     if ["depth", "recursion"].iter().any(|word| message.to_ascii_lowercase().contains(word)) {
         return too_deep();
     }
-    Problem::new(ErrorCode::Syntax, format!("the job spec cannot be read: {one_line}"))
+    let problem =
+        Problem::new(ErrorCode::Syntax, format!("the job spec cannot be read: {one_line}"));
+    if one_line.contains("expected idea_") {
+        return problem.at("idea").hint(
+            "give the whole id (`mesh ideas show ID -o quiet` prints it); `mesh submit --idea` takes its beginning",
+        );
+    }
+    problem
 }
 
 /// The fields that there are, as the readers list them: `expected one of a, b`.
@@ -193,6 +200,18 @@ mod tests {
         assert_eq!(JobSpec::from_text(json).unwrap_err().hint.as_ref(), Some(&hint));
         let numbers = JobSpec::from_text(b"command: [sleep, 7, yes]\n").unwrap();
         assert_eq!(numbers.command, ["sleep", "7", "yes"]);
+    }
+
+    #[test]
+    fn the_beginning_of_an_ideas_id_is_refused_with_what_to_write() {
+        for text in
+            ["command: [a]\nidea: idea_4456c9\n", r#"{"command":["a"],"idea":"idea_4456c9"}"#]
+        {
+            let problem = JobSpec::from_text(text.as_bytes()).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::Syntax);
+            assert_eq!(problem.field.as_deref(), Some("idea"), "{}", problem.detail);
+            assert!(problem.hint.unwrap().contains("the whole id"));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct TextArgs {
     /// The idea, or the beginning of its id.
     idea: String,
-    /// The text.
+    /// The text. For standard input: `-f -`.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     text: Option<String>,
     /// Read the text from a file; `-` is standard input.
@@ -128,7 +128,7 @@ pub(crate) struct HideArgs {
     reason: String,
 }
 
-/// Destroy a subject's key, and with it every text sealed for it, for ever.
+/// Destroy a subject's key, and with it every text sealed for it, for ever; refused when nothing is sealed for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  mesh ideas erase jane --yes")]
 pub(crate) struct EraseArgs {

@@ -27,7 +27,7 @@ Examples:
   echo 'Ask for a reason on cancel' | mesh ideas add -f -
   mesh ideas add -f interview.md --sealed jane      erased for ever by `mesh ideas erase jane`")]
 pub(crate) struct Args {
-    /// The text; its first line is the title.
+    /// The text; its first line is the title. For standard input: `-f -`.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     text: Option<String>,
     /// Read the text from a file; `-` is standard input.
@@ -65,6 +65,10 @@ pub(super) fn text_of(text: Option<String>, file: Option<PathBuf>) -> Result<Str
     match file {
         // With the line end that is taken off.
         Some(file) => read_text(&file, BODY_BYTES_MAX + 1),
+        None if text.as_deref() == Some("-") => {
+            let detail = "the text is \"-\" alone, which says nothing";
+            Err(Problem::new(ErrorCode::Usage, detail).hint("`-f -` reads it from standard input"))
+        }
         None => Ok(text.unwrap_or_default()),
     }
 }

@@ -44,7 +44,8 @@ pub(crate) struct ProveArgs {
 #[command(after_help = "\
 Examples:
   mesh ideas check idea.tlog-proof
-  mesh ideas check idea.tlog-proof --key log.vkey     on a machine that never saw the log
+  mesh ideas check idea.tlog-proof --key log.vkey     on a machine that never saw the log; a copy of
+                                                      ~/.local/state/deskmesh/ledger/*/key of one that did
   mesh ideas check idea.tlog-proof --witness w1+… --witness w2+… --quorum 1")]
 pub(crate) struct CheckArgs {
     /// The proof.

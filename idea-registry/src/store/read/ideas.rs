@@ -147,8 +147,8 @@ fn list_query(listing: &Listing<'_>) -> Query {
     place(" AND i.status = {}", wanted.status.map(|status| status.to_string()));
     place(
         // Each half has an index of its own.
-        " AND i.idx IN (SELECT idx FROM idea WHERE author = {} AND holder = author \
-            UNION ALL SELECT idx FROM idea WHERE holder = {} AND holder <> author)",
+        " AND i.idx IN (SELECT idx FROM idea WHERE author = {} AND holder = author AND idx < $1 \
+            UNION ALL SELECT idx FROM idea WHERE holder = {} AND holder <> author AND idx < $1)",
         wanted.holder.map(|holder| holder.to_string()),
     );
     place(" AND i.author = {}", wanted.author.map(|author| author.to_string()));

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use crate::store::{
     Database, Store, StoreError,
-    sql::{Dialects, Query},
+    sql::{AnyText, Dialects, Query},
 };
 
 /// A table and the columns of it that say something.
@@ -19,7 +19,7 @@ pub(crate) struct Table {
 
 #[derive(FromRow)]
 struct Row {
-    r: String,
+    r: AnyText,
 }
 
 #[derive(FromRow)]
@@ -48,7 +48,10 @@ impl Store {
             }
         };
         // What is no JSON is a row like no other.
-        let value = |row: Row| serde_json::from_str(&row.r).unwrap_or(Value::String(row.r));
+        let value = |Row { r }: Row| {
+            let text = r.lossy();
+            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()))
+        };
         self.db.each(Query::new("reading a projection", text), |row| take(value(row))).await
     }
 
