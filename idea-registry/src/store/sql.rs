@@ -207,6 +207,11 @@ impl AnyText {
             .map_err(|bytes| unreadable(column, &String::from_utf8_lossy(bytes.as_bytes())))
     }
 
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text, with marks in place of what is none.
     pub(crate) fn lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
