@@ -137,3 +137,37 @@ async fn a_row_of_a_log_that_was_left_is_a_finding_too() {
         owner.close().await;
     }
 }
+
+/// Goal: one flipped bit of a row is named by its index, also when its bytes are no text any more. Method: PostgreSQL lets
+/// no such bytes in, SQLite does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_bytes_are_no_text_is_named() {
+    for home in Home::both().await {
+        filled(&home).await;
+        let owner = Owner::of(&home.place).await;
+        if let Owner::Sqlite(_) = owner {
+            owner.unguard("leaf").await;
+            let flip = |table: &str, column: &str, at: &str| {
+                format!(
+                    "UPDATE {table} SET {column} = CAST(x'ff' AS TEXT) || substr({column}, 2) {at}"
+                )
+            };
+            let hash = "SELECT json_extract(data, '$.say.body.hash') FROM leaf WHERE idx = 2";
+            assert_eq!(
+                owner.run(&flip("body", "text", &format!("WHERE hash = ({hash})"))).await,
+                1
+            );
+            let findings = verified(&home).await.findings;
+            assert_eq!(found(&findings), [("body", Some(2))], "{findings:?}");
+            assert_eq!(owner.run(&flip("idea", "title", "WHERE idx = 1")).await, 1);
+            assert_eq!(owner.run(&flip("leaf", "data", "WHERE idx = 3")).await, 1);
+            let findings = verified(&home).await.findings;
+            let named = |what: &str, index| {
+                findings.iter().any(|f| f.what == what && f.index == Some(index))
+            };
+            assert!(named("body", 2) && named("projection", 1), "{findings:?}");
+            assert!(findings.iter().any(|found| found.index == Some(3)), "{findings:?}");
+        }
+        owner.close().await;
+    }
+}
