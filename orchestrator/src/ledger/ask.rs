@@ -21,7 +21,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Ledger {
-    /// The registry's answer; what it does for it is of the trace that [`super::within`] has.
+    /// The registry's answer; what it does for it is of the trace of whoever asks.
     ///
     /// # Errors
     /// Its own refusal; `E_LEDGER_DOWN` when nobody answers, `E_BUS_DOWN`.
